@@ -1,0 +1,111 @@
+"""Two-shot examples of the prompts: which gold faults a generator is shown (arXiv 2408.08553: semantic selection).
+
+Leak rule: a problem's examples come from its own group of the split. In every fold a group is in training, in dev or in
+test as a whole, so whenever a generated fault is trained on, the examples of its prompt are training data too, and one
+set of recordings serves all folds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.prompts import Example
+
+N_EXAMPLES = 2
+
+Ranking = list[list[str]]  # one list of fault ids an example, best first
+
+
+def single_line(gold: pd.DataFrame) -> pd.Series:
+    """Whether a gold fault replaces one line by one line with the same indentation: such a one serves both answer forms."""
+    return gold.apply(lambda row: _replaced_line(row.correct, row.code) is not None, axis=1)
+
+
+def rank_examples(
+    gold: pd.DataFrame, groups: Mapping[str, int], embeddings: np.ndarray, how: str, seed: int = 0
+) -> dict[str, Ranking]:
+    """Candidates for each of the two examples of every group, best first.
+
+    Parameters
+    ----------
+    gold : DataFrame
+        Fault frame of the gold faults, in the order of ``embeddings``.
+    embeddings : ndarray, shape (len(gold), d)
+        Embeddings of the faulty functions (unit length).
+    how : {"semantic", "random"}
+        ``semantic``: k-means with two clusters inside the group, members by distance to their centroid (the paper's
+        k-means selection for diversity); ``random``: a random order.
+    """
+    rankings: dict[str, Ranking] = {}
+    usable = single_line(gold)
+    for group in sorted(set(groups.values())):
+        rows = np.flatnonzero(usable & (gold.task_id.map(groups) == group))
+        rng = np.random.default_rng([seed, group])
+        orders = (
+            _by_cluster(embeddings[rows], seed)
+            if how == "semantic"
+            else np.array_split(rng.permutation(len(rows)), N_EXAMPLES)
+        )
+        rankings[str(group)] = [_one_a_problem(gold.iloc[rows[order]]) for order in orders]
+    return rankings
+
+
+def load_examples(path: Path, how: str) -> dict[str, Ranking]:
+    """Frozen rankings of one way of choosing; the recordings depend on them."""
+    known = json.loads(Path(path).read_text())
+    if how not in known:
+        raise StudyError(f"unknown way of choosing examples {how!r}: choose one of {', '.join(known)}")
+    return known[how]
+
+
+def examples_for(
+    task_id: str, groups: Mapping[str, int], rankings: Mapping[str, Ranking], gold: pd.DataFrame
+) -> list[Example]:
+    """Best examples of the problem's group that are not faults of the problem itself."""
+    by_id = gold.set_index("fault_id")
+    chosen = []
+    for ranking in rankings[str(groups[task_id])]:
+        fault_id = next(fault_id for fault_id in ranking if by_id.task_id[fault_id] != task_id)
+        row = by_id.loc[fault_id]
+        original, faulty = _replaced_line(row.correct, row.code)
+        chosen.append(Example(fault_id, row.correct, row.code, original, faulty))
+    return chosen
+
+
+def shown_first(rankings: Mapping[str, Ranking]) -> list[str]:
+    """Ids of the gold faults that the prompts show: real training data that every LLM condition has seen."""
+    return [ranking[0] for group in sorted(rankings) for ranking in rankings[group]]
+
+
+def _replaced_line(correct: str, faulty: str) -> tuple[str, str] | None:
+    old, new = correct.splitlines(), faulty.splitlines()
+    if len(old) != len(new):
+        return None
+    changed = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
+    return changed[0] if len(changed) == 1 and _indent(changed[0][0]) == _indent(changed[0][1]) else None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _by_cluster(points: np.ndarray, seed: int) -> Sequence[np.ndarray]:
+    from sklearn.cluster import KMeans
+
+    fit = KMeans(n_clusters=N_EXAMPLES, n_init=10, random_state=seed).fit(points)
+    distance = np.linalg.norm(points - fit.cluster_centers_[fit.labels_], axis=1)
+    members = [np.flatnonzero(fit.labels_ == cluster) for cluster in range(N_EXAMPLES)]
+    orders = [rows[np.argsort(distance[rows], kind="stable")] for rows in members]
+    return sorted(
+        orders, key=lambda order: int(order[0])
+    )  # cluster numbers are arbitrary, first members are not
+
+
+def _one_a_problem(faults: pd.DataFrame, keep: int = 3) -> list[str]:
+    return faults.drop_duplicates("task_id").fault_id.head(keep).tolist()

@@ -1,0 +1,222 @@
+"""Candidate faults: what is asked of a generator, in which order, and what its answers become.
+
+Requests depend on the function, the line, how often that line was asked before, and the decoding; never on the policy
+that picked the line. Policies that pick the same line therefore share the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llmexp_utils import prompts
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.code import CodeError, normalise, parse, tokens
+from llmexp_utils.errors import StudyError
+from llmexp_utils.llm import Answer
+from llmexp_utils.prompts import Example, Message
+from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
+
+MAX_TOKENS = {"line": 80, "function": 400, "choose": 30}
+STATUSES = ("no answer", "does not parse", "unchanged", "renamed or new imports", "candidate")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a generator; ``line`` and ``occurrence`` are 0 where the form has none."""
+
+    task_id: str
+    form: str
+    line: int
+    occurrence: int
+    messages: tuple[Message, ...]
+    decoding: Decoding
+
+    def key(self, model: str) -> str:
+        """Key under which the answer is recorded."""
+        return request_key(model, self.messages, self.decoding)
+
+
+def line_requests(
+    function: Function,
+    examples: Sequence[Example],
+    picks: Iterable[tuple[int, int]],
+    temperature: float,
+    top_p: float,
+    seed: int,
+) -> list[Request]:
+    """One request for each (line, occurrence)."""
+    return [
+        Request(
+            function.task_id,
+            "line",
+            line,
+            occurrence,
+            tuple(prompts.line_messages(examples, function.code, function.lines[line - 1])),
+            Decoding(temperature, top_p, MAX_TOKENS["line"], seed * 1000 + occurrence),
+        )
+        for line, occurrence in picks
+    ]
+
+
+def function_requests(
+    function: Function,
+    examples: Sequence[Example],
+    n_samples: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+) -> list[Request]:
+    """``n_samples`` requests for the whole function with a fault."""
+    messages = tuple(prompts.function_messages(examples, function.code))
+    return [
+        Request(
+            function.task_id,
+            "function",
+            0,
+            sample,
+            messages,
+            Decoding(temperature, top_p, MAX_TOKENS["function"], seed * 1000 + sample),
+        )
+        for sample in range(n_samples)
+    ]
+
+
+def choose_request(function: Function, n_lines: int, seed: int) -> Request:
+    """The greedy request for the lines that the generator itself would break (policy ``llm``)."""
+    messages = tuple(prompts.choose_messages(function.code, n_lines))
+    return Request(
+        function.task_id, "choose", 0, 0, messages, Decoding(0.0, 1.0, MAX_TOKENS["choose"], seed * 1000)
+    )
+
+
+def missing(requests: Iterable[Request], model: str, book: Recordings) -> list[Request]:
+    """Requests without a recorded answer, each once, in order."""
+    unique = {request.key(model): request for request in requests}
+    return [request for key, request in unique.items() if key not in book]
+
+
+def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[dict[str, Any]]:
+    """Recorded answers, in the order of the requests."""
+    lost = missing(requests, model, book)
+    if lost:
+        raise StudyError(
+            f"{len(lost)} of {len(requests)} answers are not in {book.path} (first: {lost[0].task_id}, {lost[0].form}): "
+            "record them with `make record` or go back to the committed parameters"
+        )
+    return [book[request.key(model)] for request in requests]
+
+
+def record(
+    requests: Sequence[Request],
+    model: str,
+    generator: str,
+    book: Recordings,
+    ask: Callable[[Sequence[Message], Decoding], Answer],
+    engine: str,
+) -> int:
+    """Ask for every answer that ``book`` lacks and write each through; returns how many were asked.
+
+    Requests are asked in their order: keep those of one function together, so that the server reads it once.
+    """
+    from tqdm.auto import tqdm
+
+    lost = missing(requests, model, book)
+    with book.writer():
+        for request in tqdm(lost, desc=f"asking {generator}", unit="answer"):
+            answer = ask(request.messages, request.decoding)
+            book.append(_recorded(request, model, generator, answer, engine))
+    return len(lost)
+
+
+def _recorded(request: Request, model: str, generator: str, answer: Answer, engine: str) -> dict[str, Any]:
+    decoding = request.decoding
+    return {
+        "key": request.key(model),
+        "task_id": request.task_id,
+        "form": request.form,
+        "line": request.line,
+        "occurrence": request.occurrence,
+        "generator": generator,
+        "model": model,
+        "engine": engine,
+        "prompt_sha256": prompt_hash(request.messages),
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "max_tokens": decoding.max_tokens,
+        "seed": decoding.seed,
+        "answer": answer.text,
+        "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "cached_tokens": answer.cached_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "seconds": answer.seconds,
+    }
+
+
+def read_candidate(function: Function, form: str, line: int, answer: str) -> tuple[str, str]:
+    """(status, code in normal form) of an answer; the code is empty unless the status is ``candidate``."""
+    if form == "line":
+        text = prompts.read_line_answer(answer, function.code, line)
+    else:
+        text = prompts.read_function_answer(answer)
+    if text is None:
+        return "no answer", ""
+    try:
+        program = normalise(text)
+        names = {node.name for node in parse(program.code).body if hasattr(node, "name")}
+        same = tokens(program.code) == tokens(function.code)
+    except (CodeError, SyntaxError):
+        return "does not parse", ""
+    if same:
+        return "unchanged", ""
+    known_imports = set(function.preamble.splitlines())
+    if function.entry_point not in names or set(program.preamble.splitlines()) - known_imports:
+        return "renamed or new imports", ""
+    return "candidate", program.code
+
+
+def candidate_frame(
+    requests: Sequence[Request],
+    answers: Sequence[dict[str, Any]],
+    functions: Sequence[Function],
+    generator: str,
+    policy: str,
+) -> pd.DataFrame:
+    """One row an answer: what was asked, what it cost, and what became of it."""
+    by_id = {function.task_id: function for function in functions}
+    sample: dict[str, int] = {}
+    rows = []
+    for request, answer in zip(requests, answers, strict=True):
+        function = by_id[request.task_id]
+        status, code = read_candidate(function, request.form, request.line, answer["answer"])
+        number = sample[request.task_id] = sample.get(request.task_id, -1) + 1
+        rows.append(
+            {
+                "candidate_id": f"{request.task_id}/{generator}/{request.form}/{policy or '-'}/{number}",
+                "task_id": request.task_id,
+                "generator": generator,
+                "form": request.form,
+                "policy": policy,
+                "sample": number,
+                "line": request.line,
+                "status": status,
+                "code": code,
+                "correct": function.code,
+                **{
+                    name: answer[name]
+                    for name in (
+                        "prompt_tokens",
+                        "cached_tokens",
+                        "completion_tokens",
+                        "seconds",
+                        "finish_reason",
+                        "key",
+                    )
+                },
+            }
+        )
+    return pd.DataFrame(rows)

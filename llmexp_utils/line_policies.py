@@ -1,0 +1,119 @@
+"""Which line of a function the generator is asked to break (answer form ``line``)."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.benchmarks import Function
+
+POLICIES = ("uniform", "gold", "llm")
+KEYWORDS = (
+    "for",
+    "while",
+    "if",
+    "elif",
+    "return",
+    "with",
+    "except",
+    "raise",
+    "assert",
+    "break",
+    "continue",
+    "pass",
+)
+NOT_ASKED = ("def ", "async def ", "class ", "@", "else:", "try:", "finally:", "pass", "import ", "from ")
+
+
+def statement_kind(line: str) -> str:
+    """Kind of the statement that a line starts: a keyword, ``assignment``, ``augmented assignment`` or ``expression``.
+
+    Examples
+    --------
+    >>> [statement_kind(line) for line in ("    if x == 1:", "total += 1", "n = 0", "out.append(n)")]
+    ['if', 'augmented assignment', 'assignment', 'expression']
+    """
+    text = line.strip()
+    first = text.split("(")[0].split(":")[0].split(" ")[0]
+    if first in KEYWORDS:
+        return first
+    head = text.split("==")[0].split("(")[0]
+    if any(
+        f" {operator}= " in head
+        for operator in ("+", "-", "*", "/", "//", "%", "**", "&", "|", "^", ">>", "<<")
+    ):
+        return "augmented assignment"
+    return "assignment" if " = " in head else "expression"
+
+
+def position_third(line: int, n_lines: int) -> int:
+    """Third of the function (0, 1 or 2) in which a 1-based line stands."""
+    return min(2, 3 * (line - 1) // max(1, n_lines))
+
+
+def askable_lines(function: Function) -> list[int]:
+    """Lines that can carry a fault of their own: not headers, decorators, imports or bare keywords."""
+    found = [n for n, line in enumerate(function.lines, 1) if not line.strip().startswith(NOT_ASKED)]
+    return found or [len(function.lines)]
+
+
+def uniform(function: Function, n: int, rng: np.random.Generator) -> list[int]:
+    """``n`` lines, every askable line once before any is asked again."""
+    lines = askable_lines(function)
+    order: list[int] = []
+    while len(order) < n:
+        order += rng.permutation(lines).tolist()
+    return order[:n]
+
+
+def gold_weights(gold: pd.DataFrame, functions: Iterable[Function]) -> dict[tuple[str, int], float]:
+    """How much likelier a line of a kind and position is faulty in the gold set than its share of all lines.
+
+    The ratio (add-one smoothed) of two shares: of the gold faults' first labelled lines, and of all askable lines of the
+    same functions. Only counts of the training gold enter, never its code.
+    """
+    everywhere: Counter[tuple[str, int]] = Counter()
+    for function in functions:
+        for line in askable_lines(function):
+            everywhere[_cell(function.lines, line)] += 1
+    faulty = Counter(_cell(row.code.splitlines(), row.lines[0]) for row in gold.itertuples())
+    scale = (sum(everywhere.values()) + len(everywhere)) / (sum(faulty.values()) + len(everywhere))
+    return {cell: scale * (faulty[cell] + 1) / (count + 1) for cell, count in everywhere.items()}
+
+
+def by_gold(
+    function: Function, n: int, weights: Mapping[tuple[str, int], float], rng: np.random.Generator
+) -> list[int]:
+    """``n`` lines drawn with replacement in proportion to :func:`gold_weights`."""
+    lines = askable_lines(function)
+    weight = np.array([weights.get(_cell(function.lines, line), 1.0) for line in lines])
+    return rng.choice(lines, size=n, p=weight / weight.sum()).tolist()
+
+
+def named(function: Function, n: int, chosen: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """``n`` lines taken in turn from those that the generator named; uniform when it named none that can be asked."""
+    lines = [line for line in chosen if line in set(askable_lines(function))]
+    return [lines[turn % len(lines)] for turn in range(n)] if lines else uniform(function, n, rng)
+
+
+def occurrences(lines: Sequence[int]) -> list[tuple[int, int]]:
+    """Each line with how often it was asked before: the same pair is the same request in every policy."""
+    seen: Counter[int] = Counter()
+    pairs = []
+    for line in lines:
+        pairs.append((line, seen[line]))
+        seen[line] += 1
+    return pairs
+
+
+def function_rng(seed: int, task_id: str) -> np.random.Generator:
+    """Generator of one function: its draw does not depend on which other functions are asked."""
+    return np.random.default_rng([seed, zlib.crc32(task_id.encode())])
+
+
+def _cell(lines: Sequence[str], line: int) -> tuple[str, int]:
+    return statement_kind(lines[line - 1]), position_third(line, len(lines))

@@ -1,0 +1,167 @@
+"""Generators: any OpenAI-compatible server, and the embedded llama.cpp server for the two embedded models."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.prompts import Message
+from llmexp_utils.recordings import Decoding
+
+EMBEDDED = {
+    "qwen2.5-coder-1.5b": "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+}
+API_KEY = "LLMEXP_API_KEY"
+CONTEXT = 4096
+START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said, and what it cost; ``cached_tokens`` of the prompt were not read again."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+def model_identity(generator: str, base_url: str = "") -> str:
+    """What stands for the model in a recording's key: the file's SHA-256, or server and name for an endpoint."""
+    if base_url:
+        return f"{base_url.rstrip('/')}#{generator}"
+    if generator not in EMBEDDED:
+        known = ", ".join(EMBEDDED)
+        raise StudyError(
+            f"unknown generator {generator!r}: choose one of {known}, or give the base_url of a server"
+        )
+    from llmexp_utils.asset_table import ASSETS
+
+    return ASSETS[EMBEDDED[generator]].files[0].sha256
+
+
+class Client:
+    """A chat with one model of one server."""
+
+    def __init__(self, base_url: str, model: str, api_key: str, timeout: float = 600.0) -> None:
+        import openai
+
+        self.model = model
+        self.base_url = base_url
+        self._openai = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=2)
+
+    def check(self) -> None:
+        """Raise a :class:`StudyError` when the server does not answer."""
+        import openai
+
+        try:
+            self._openai.with_options(timeout=5, max_retries=0).models.list()
+        except openai.APIStatusError as error:
+            raise StudyError(f"{self.base_url} refuses: {error.status_code} (is {API_KEY} set?)") from error
+        except openai.OpenAIError as error:
+            raise StudyError(
+                f"{self.base_url} does not answer: start the server or correct base_url"
+            ) from error
+
+    def complete(self, messages: Sequence[Message], decoding: Decoding) -> Answer:
+        """Ask for one answer."""
+        import openai
+
+        start = time.perf_counter()
+        try:
+            reply = self._openai.chat.completions.create(
+                model=self.model,
+                messages=list(messages),
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
+                max_tokens=decoding.max_tokens,
+                seed=decoding.seed,
+            )
+        except openai.OpenAIError as error:
+            raise StudyError(f"{self.base_url}: {type(error).__name__}: {error}") from error
+        choice, usage = reply.choices[0], reply.usage
+        cached = getattr(usage.prompt_tokens_details, "cached_tokens", None) if usage else None
+        return Answer(
+            choice.message.content or "",
+            choice.finish_reason or "",
+            usage.prompt_tokens if usage else 0,
+            cached or 0,
+            usage.completion_tokens if usage else 0,
+            round(time.perf_counter() - start, 3),
+        )
+
+
+@contextmanager
+def connect(generator: str, base_url: str = "", threads: int | None = None) -> Iterator[Client]:
+    """Client of ``generator``: at ``base_url``, or of an embedded model served on loopback while the context lasts."""
+    if base_url:
+        client = Client(base_url, generator, os.environ.get(API_KEY, "none"))
+        client.check()
+        yield client
+        return
+    model_identity(generator)
+    from llmexp_utils.assets import fetch
+
+    with serve(fetch(EMBEDDED[generator]), threads or os.cpu_count() or 1) as (url, key):
+        yield Client(url, generator, key)
+
+
+@contextmanager
+def serve(gguf: Path, threads: int) -> Iterator[tuple[str, str]]:
+    """Run the llama.cpp server of ``xllamacpp`` in a process of its own; yields its base URL and key.
+
+    The process ends with the context, and also when this process dies: it reads its standard input to the end.
+    """
+    key = secrets.token_hex(16)
+    command = [sys.executable, "-m", "llmexp_utils.llm", str(gguf), str(threads)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            process.stdin.write(key + "\n")
+            process.stdin.flush()
+            address = process.stdout.readline().strip()
+            if not address:
+                raise StudyError(
+                    f"the llama.cpp server did not start with {gguf.name}: is there enough memory?"
+                )
+            yield f"{address}/v1", key
+        finally:
+            process.kill()
+
+
+def _serve_until_eof(gguf: str, threads: int) -> None:
+    """Child process: serve ``gguf`` on a free loopback port until standard input closes."""
+    import xllamacpp
+
+    key = sys.stdin.readline().strip()
+    params: Any = xllamacpp.CommonParams()
+    params.model.path = gguf
+    params.n_ctx = CONTEXT
+    params.n_parallel = 1  # one slot: the prefix of the last prompt is what the next one shares
+    params.cache_prompt = True
+    params.cache_ram_mib = 0
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    params.warmup = False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve_until_eof(sys.argv[1], int(sys.argv[2]))

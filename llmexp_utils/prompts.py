@@ -1,0 +1,102 @@
+"""Prompts for fault injection: task description, two examples, instruction (arXiv 2408.08553, section on generation).
+
+The paper's two-shot prompt is written as a chat: each example is a user turn (correct function and instruction) and an
+assistant turn (the faulty version). Inside a turn the function comes before what varies between requests, so that a
+server that keeps the prefix of the last prompt reads each function once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Message = dict[str, str]
+
+TASK = {
+    "line": "You help to test debugging tools. You are given a correct Python function and one of its lines. Answer with that "
+    "line only, rewritten with a realistic programming mistake, one that a person could make. The function must still run, "
+    "but give wrong results.",
+    "function": "You help to test debugging tools. You are given a correct Python function. Answer with the function only, "
+    "rewritten with one realistic programming mistake, one that a person could make. The function must still run, but give "
+    "wrong results.",
+    "choose": "You help to test debugging tools. You read a correct Python function and say in which lines a programmer "
+    "would most plausibly make a mistake.",
+}
+FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A gold fault shown to the generator; ``original`` and ``faulty`` are single lines in the ``line`` form."""
+
+    fault_id: str
+    correct: str
+    faulty_code: str
+    original: str
+    faulty: str
+
+
+def _fence(code: str) -> str:
+    return f"```python\n{code}```"
+
+
+def _line_turn(code: str, line: str) -> str:
+    return f"{_fence(code)}\nLine: {line.strip()}"
+
+
+def line_messages(examples: Sequence[Example], code: str, line: str) -> list[Message]:
+    """Chat that asks for one line of ``code`` to be rewritten."""
+    messages = [{"role": "system", "content": TASK["line"]}]
+    for example in examples:
+        messages.append({"role": "user", "content": _line_turn(example.correct, example.original)})
+        messages.append({"role": "assistant", "content": example.faulty.strip()})
+    return [*messages, {"role": "user", "content": _line_turn(code, line)}]
+
+
+def function_messages(examples: Sequence[Example], code: str) -> list[Message]:
+    """Chat that asks for the whole function with one mistake (the paper's form)."""
+    messages = [{"role": "system", "content": TASK["function"]}]
+    for example in examples:
+        messages.append({"role": "user", "content": _fence(example.correct)})
+        messages.append({"role": "assistant", "content": _fence(example.faulty_code)})
+    return [*messages, {"role": "user", "content": _fence(code)}]
+
+
+def choose_messages(code: str, n_lines: int) -> list[Message]:
+    """Chat that asks for the numbers of the lines most worth a fault (the ``llm`` line policy)."""
+    numbered = "".join(f"{number}: {line}\n" for number, line in enumerate(code.splitlines(), start=1))
+    ask = f"Name the {n_lines} lines where a mistake is most plausible. Answer with their numbers only, separated by commas."
+    return [
+        {"role": "system", "content": TASK["choose"]},
+        {"role": "user", "content": f"{_fence(numbered)}\n{ask}"},
+    ]
+
+
+def read_line_answer(answer: str, code: str, line: int) -> str | None:
+    """Function text with line ``line`` replaced by the answer, or None when there is no line in the answer.
+
+    The answer's own indentation is dropped: the new line stands where the old one stood.
+    """
+    fenced = FENCED.search(answer)
+    rows = [row.strip() for row in (fenced.group(1) if fenced else answer).splitlines()]
+    rows = [row.strip("`").strip() for row in rows if row.strip("`").strip()]
+    if not rows:
+        return None
+    lines = code.splitlines()
+    old = lines[line - 1]
+    lines[line - 1] = old[: len(old) - len(old.lstrip())] + rows[0]
+    return "\n".join(lines) + "\n"
+
+
+def read_function_answer(answer: str) -> str | None:
+    """Code of the first fenced block (or of the whole answer when it has no fence), or None without a ``def``."""
+    fenced = FENCED.search(answer)
+    text = fenced.group(1) if fenced else answer
+    return text if re.search(r"^\s*(?:async\s+)?def\s", text, re.MULTILINE) else None
+
+
+def read_chosen_lines(answer: str, n_lines_of_code: int) -> list[int]:
+    """Line numbers named in an answer, in its order, without repeats and without numbers that are no line."""
+    numbers = dict.fromkeys(int(found) for found in re.findall(r"\d+", answer))
+    return [number for number in numbers if 1 <= number <= n_lines_of_code]

@@ -1,0 +1,99 @@
+"""Recorded answers of generators: append-only JSONL, looked up by what was asked.
+
+The key of an answer covers everything that decides it: the model file, the messages, and the decoding parameters with
+their seed. A study that replays needs no weights; a changed prompt is a missing key, never a stale answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.prompts import Message
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Sampling parameters of one request; ``seed`` tells repeated requests with the same prompt apart."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+def prompt_hash(messages: Sequence[Message]) -> str:
+    """SHA-256 of a chat."""
+    return hashlib.sha256(json.dumps(list(messages), sort_keys=True).encode()).hexdigest()
+
+
+def request_key(model: str, messages: Sequence[Message], decoding: Decoding) -> str:
+    """Key of a request: ``model`` is the hash of the model file, or the endpoint's name for it."""
+    asked = {"model": model, "prompt": prompt_hash(messages), **asdict(decoding)}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Recordings:
+    """One JSONL file of answers.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that does not exist holds no answers. A last line cut short by a kill is dropped and asked again;
+        any other malformed line raises :class:`StudyError` with its number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._by_key: dict[str, dict[str, Any]] = {}
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        whole, _, self._torn = text.rpartition("\n")
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                record = json.loads(line)
+                self._by_key[record["key"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                raise StudyError(f"{self.path}, line {number}: not a recording ({error})") from error
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self._by_key[key]
+
+    @contextmanager
+    def writer(self) -> Iterator[Recordings]:
+        """Hold the file for writing: a second writer is refused, a torn last line is cut off first."""
+        import filelock
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise StudyError(f"{self.path} is being written by another run: wait for it or stop it") from None
+        try:
+            if self._torn:
+                with self.path.open("r+b") as stream:
+                    stream.truncate(self.path.stat().st_size - len(self._torn.encode()))
+                self._torn = ""
+            yield self
+        finally:
+            lock.release()
+            lock_file = Path(lock.lock_file)
+            lock_file.unlink(missing_ok=True)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add one answer and write it through to the file."""
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._by_key[record["key"]] = record
