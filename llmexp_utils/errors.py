@@ -1,4 +1,4 @@
-"""The one error that a user of the study is meant to read."""
+"""The errors that a user of the study is meant to read."""
 
 
 class StudyError(Exception):
@@ -7,3 +7,7 @@ class StudyError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: IPython prints these lines in place of a traceback."""
         return str(self).splitlines()
+
+
+class RunFailed(Exception):
+    """A notebook stopped with an error; the message is one line."""

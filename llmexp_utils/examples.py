@@ -8,12 +8,13 @@ set of recordings serves all folds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.embeddings import medoids
 from llmexp_utils.errors import StudyError
 from llmexp_utils.prompts import Example
 
@@ -48,7 +49,7 @@ def rank_examples(
         rows = np.flatnonzero(usable & (gold.task_id.map(groups) == group))
         rng = np.random.default_rng([seed, group])
         orders = (
-            _by_cluster(embeddings[rows], seed)
+            medoids(embeddings[rows], N_EXAMPLES, seed)
             if how == "semantic"
             else np.array_split(rng.permutation(len(rows)), N_EXAMPLES)
         )
@@ -93,18 +94,6 @@ def _replaced_line(correct: str, faulty: str) -> tuple[str, str] | None:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
-
-
-def _by_cluster(points: np.ndarray, seed: int) -> Sequence[np.ndarray]:
-    from sklearn.cluster import KMeans
-
-    fit = KMeans(n_clusters=N_EXAMPLES, n_init=10, random_state=seed).fit(points)
-    distance = np.linalg.norm(points - fit.cluster_centers_[fit.labels_], axis=1)
-    members = [np.flatnonzero(fit.labels_ == cluster) for cluster in range(N_EXAMPLES)]
-    orders = [rows[np.argsort(distance[rows], kind="stable")] for rows in members]
-    return sorted(
-        orders, key=lambda order: int(order[0])
-    )  # cluster numbers are arbitrary, first members are not
 
 
 def _one_a_problem(faults: pd.DataFrame, keep: int = 3) -> list[str]:

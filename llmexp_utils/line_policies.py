@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,7 @@ def position_third(line: int, n_lines: int) -> int:
 
 def askable_lines(function: Function) -> list[int]:
     """Lines that can carry a fault of their own: not headers, decorators, imports or bare keywords."""
-    found = [n for n, line in enumerate(function.lines, 1) if not line.strip().startswith(NOT_ASKED)]
-    return found or [len(function.lines)]
+    return _askable(function.lines)
 
 
 def uniform(function: Function, n: int, rng: np.random.Generator) -> list[int]:
@@ -70,16 +69,16 @@ def uniform(function: Function, n: int, rng: np.random.Generator) -> list[int]:
     return order[:n]
 
 
-def gold_weights(gold: pd.DataFrame, functions: Iterable[Function]) -> dict[tuple[str, int], float]:
+def gold_weights(gold: pd.DataFrame) -> dict[tuple[str, int], float]:
     """How much likelier a line of a kind and position is faulty in the gold set than its share of all lines.
 
-    The ratio (add-one smoothed) of two shares: of the gold faults' first labelled lines, and of all askable lines of the
-    same functions. Only counts of the training gold enter, never its code.
+    The ratio (add-one smoothed) of two shares: of the gold faults' first labelled lines, and of all askable lines of
+    their correct functions. Only counts of the training gold enter, never its code.
     """
     everywhere: Counter[tuple[str, int]] = Counter()
-    for function in functions:
-        for line in askable_lines(function):
-            everywhere[_cell(function.lines, line)] += 1
+    for code in gold.correct.unique():
+        lines = code.splitlines()
+        everywhere.update(_cell(lines, line) for line in _askable(lines))
     faulty = Counter(_cell(row.code.splitlines(), row.lines[0]) for row in gold.itertuples())
     scale = (sum(everywhere.values()) + len(everywhere)) / (sum(faulty.values()) + len(everywhere))
     return {cell: scale * (faulty[cell] + 1) / (count + 1) for cell, count in everywhere.items()}
@@ -117,3 +116,8 @@ def function_rng(seed: int, task_id: str) -> np.random.Generator:
 
 def _cell(lines: Sequence[str], line: int) -> tuple[str, int]:
     return statement_kind(lines[line - 1]), position_third(line, len(lines))
+
+
+def _askable(lines: Sequence[str]) -> list[int]:
+    found = [number for number, line in enumerate(lines, 1) if not line.strip().startswith(NOT_ASKED)]
+    return found or [len(lines)]

@@ -55,11 +55,14 @@ def model_identity(generator: str, base_url: str = "") -> str:
 class Client:
     """A chat with one model of one server."""
 
-    def __init__(self, base_url: str, model: str, api_key: str, timeout: float = 600.0) -> None:
+    def __init__(
+        self, base_url: str, model: str, api_key: str, *, embedded: bool = False, timeout: float = 600.0
+    ) -> None:
         import openai
 
         self.model = model
         self.base_url = base_url
+        self.embedded = embedded
         self._openai = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=2)
 
     def check(self) -> None:
@@ -115,7 +118,7 @@ def connect(generator: str, base_url: str = "", threads: int | None = None) -> I
     from llmexp_utils.assets import fetch
 
     with serve(fetch(EMBEDDED[generator]), threads or os.cpu_count() or 1) as (url, key):
-        yield Client(url, generator, key)
+        yield Client(url, generator, key, embedded=True)
 
 
 @contextmanager

@@ -108,8 +108,8 @@ def test_occurrences_count_repeats():
 
 def test_gold_weights_prefer_what_is_faulty_in_the_gold_set():
     faulty = CODE.replace("return y", "return i")
-    gold = pd.DataFrame({"code": [faulty] * 20, "lines": [[5]] * 20})
-    weights = line_policies.gold_weights(gold, [FUNCTION])
+    gold = pd.DataFrame({"code": [faulty] * 20, "lines": [[5]] * 20, "correct": [CODE] * 20})
+    weights = line_policies.gold_weights(gold)
     assert weights["return", 2] > 3 * weights["assignment", 0]
     drawn = line_policies.by_gold(FUNCTION, 200, weights, np.random.default_rng(0))
     assert drawn.count(5) > 100 and set(drawn) <= {2, 3, 4, 5}

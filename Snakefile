@@ -1,0 +1,67 @@
+# One rule a notebook: what comes before it. `make study` calls this through llmexp_utils.run, which checks all
+# parameters first; `snakemake -n --config profile=smoke` shows what would run. A notebook runs again when its code, its
+# parameters, a module it imports or a file it reads has changed (`state`), never for prose. Executed notebooks are kept
+# in runs/<profile>/executed/, also failed ones: they are not declared here, for Snakemake removes what it declares.
+import sys
+from pathlib import Path
+from shlex import quote
+
+sys.path.insert(0, workflow.basedir)
+from llmexp_utils.profiles import profile_path
+from llmexp_utils.study import NOTEBOOKS, open_study
+
+ROOT, PROFILE = Path(workflow.basedir), config.get("profile", "study")
+study = open_study(ROOT, profile_path(ROOT / "params", PROFILE))
+
+
+def done(*names):
+    return [f"runs/{PROFILE}/done/{name}" for name in names]
+
+
+def state(name):
+    return lambda wildcards: study.state(name)
+
+
+def run(name):
+    force = " --force" if config.get("again") == name else ""
+    return f"{quote(sys.executable)} -m llmexp_utils.run notebook {name} --profile {PROFILE}{force}"
+
+
+rule all:
+    input: done(*NOTEBOOKS)
+
+rule start_here:
+    output: done("00_start_here")
+    params: state("00_start_here")
+    shell: run("00_start_here")
+
+rule benchmarks:
+    output: done("01_benchmarks")
+    params: state("01_benchmarks")
+    shell: run("01_benchmarks")
+
+rule inject_faults:
+    input: done("01_benchmarks")
+    output: done("02_inject_faults")
+    params: state("02_inject_faults")
+    shell: run("02_inject_faults")
+
+rule validate_and_select:
+    input: done("01_benchmarks", "02_inject_faults")
+    output: done("04_validate_and_select")
+    params: state("04_validate_and_select")
+    threads: workflow.cores
+    shell: run("04_validate_and_select")
+
+rule finetune_fault_localization:
+    input: done("01_benchmarks", "04_validate_and_select")
+    output: done("05_finetune_fault_localization")
+    params: state("05_finetune_fault_localization")
+    threads: workflow.cores
+    shell: run("05_finetune_fault_localization")
+
+rule results:
+    input: done("05_finetune_fault_localization")
+    output: done("07_results")
+    params: state("07_results")
+    shell: run("07_results")

@@ -1,0 +1,159 @@
+"""Student (A) ``frozen-llm``: a small bidirectional transformer over the line states of a frozen code model.
+
+The idea is LLMAO's (Yang et al. 2024, arXiv 2310.01726); unlike its released code the attention has no causal mask, so that a
+line's score may depend on the lines below it, and lines are ranked within their function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmexp_utils.reproducible import one_thread, seeded
+
+if TYPE_CHECKING:
+    import torch
+
+POSITIONS = 64
+HEADS, LAYERS, DROPOUT = 4, 2, 0.1
+WARM_UP = 0.1
+CLIP = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an adapter is trained; equal for all conditions."""
+
+    steps: int = 200
+    batch_size: int = 16
+    learning_rate: float = 5e-4
+    width: int = 160
+    weight_decay: float = 0.01
+
+
+def build(hidden: int, width: int) -> torch.nn.Module:
+    """Untrained adapter: (states, lengths) to one logit a line.
+
+    Parameters
+    ----------
+    hidden : int
+        Width of the line states.
+    width : int
+        Width of the adapter; 176 gives about one million parameters on 896-wide states.
+
+    Returns
+    -------
+    torch.nn.Module
+        Called with states (batch, lines, hidden) and lengths (batch,), it returns (batch, lines), minus infinity after
+        the last line of each function.
+    """
+    import torch
+    from torch import nn
+
+    class Adapter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, width), nn.Dropout(DROPOUT))
+            self.from_start, self.from_end = nn.Embedding(POSITIONS, width), nn.Embedding(POSITIONS, width)
+            for table in (self.from_start, self.from_end):
+                nn.init.normal_(table.weight, std=0.02)
+            layer = nn.TransformerEncoderLayer(
+                width, HEADS, 4 * width, DROPOUT, "gelu", batch_first=True, norm_first=True
+            )
+            self.blocks = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+            self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+
+        def forward(self, states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            line = torch.arange(states.shape[1]).expand(len(states), -1)
+            padding = line >= lengths[:, None]
+            start = line.clamp(max=POSITIONS - 1)
+            end = (lengths[:, None] - 1 - line).clamp(0, POSITIONS - 1)
+            x = self.read(states) + self.from_start(start) + self.from_end(end)
+            x = self.blocks(x, src_key_padding_mask=padding)
+            return self.head(x)[..., 0].masked_fill(padding, float("-inf"))
+
+    return Adapter()
+
+
+def train(
+    states: Sequence[np.ndarray], labels: Sequence[Sequence[int]], settings: Settings, seed: int
+) -> torch.nn.Module:
+    """Train an adapter; the loss is the cross-entropy of the faulty lines under a softmax over the function's lines.
+
+    Parameters
+    ----------
+    states : sequence of ndarray (n_lines, hidden)
+        Line states of the faulty functions.
+    labels : sequence of sequence of int
+        Faulty lines, 1-based; a fault of several lines spreads its mass evenly.
+    seed : int
+        Decides initial weights, dropout and order: the same call gives the same weights.
+    """
+    import torch
+
+    with seeded(seed):
+        model = build(states[0].shape[1], settings.width).train()
+        optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
+        order = _epochs(len(states), np.random.default_rng(seed))
+        for _ in range(settings.steps):
+            rows = [next(order) for _ in range(settings.batch_size)]
+            inputs, lengths = _batch([states[row] for row in rows])
+            log_share = torch.log_softmax(model(inputs, lengths), dim=1)
+            target = _targets([labels[row] for row in rows], inputs.shape[1])
+            loss = -(target * log_share.masked_fill(target == 0, 0)).sum(dim=1).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+def score(model: torch.nn.Module, states: Sequence[np.ndarray], batch_size: int = 64) -> list[np.ndarray]:
+    """One float64 score a line of each function; higher is more suspicious."""
+    import torch
+
+    scores: list[np.ndarray] = []
+    with one_thread(), torch.inference_mode():
+        for start in range(0, len(states), batch_size):
+            part = states[start : start + batch_size]
+            inputs, lengths = _batch(part)
+            logits = model(inputs, lengths).double().numpy()
+            scores += [row[: len(one)] for row, one in zip(logits, part, strict=True)]
+    return scores
+
+
+def _rate(step: int, steps: int) -> float:
+    """Linear warm-up, then linear decay to zero."""
+    return min((step + 1) / max(1.0, WARM_UP * steps), (steps - step) / steps)
+
+
+def _epochs(n: int, rng: np.random.Generator) -> Iterator[int]:
+    """Endless order: every item once before any comes again."""
+    while True:
+        yield from rng.permutation(n).tolist()
+
+
+def _batch(states: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    lengths = torch.tensor([len(one) for one in states])
+    inputs = torch.zeros(len(states), int(lengths.max()), states[0].shape[1])
+    for row, one in enumerate(states):
+        inputs[row, : len(one)] = torch.from_numpy(one.astype(np.float32))
+    return inputs, lengths
+
+
+def _targets(labels: Sequence[Sequence[int]], n_lines: int) -> torch.Tensor:
+    import torch
+
+    target = torch.zeros(len(labels), n_lines)
+    for row, lines in enumerate(labels):
+        target[row, [line - 1 for line in lines]] = 1 / len(lines)
+    return target

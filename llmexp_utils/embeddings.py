@@ -1,0 +1,178 @@
+"""Vectors of code from a pretrained encoder, and typical members of their clusters.
+
+The paper (arXiv 2408.08553) measures semantic similarity and chooses prompt examples with UniXcoder. The
+embedded default is a small sentence encoder; any ``transformers`` encoder can take its place, by folder or
+name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.paths import atomic_write
+
+if TYPE_CHECKING:
+    import torch
+
+Pooling = Literal["mean", "cls"]
+MAX_TOKENS = 512
+
+
+def embed_with_encoder(
+    codes: Sequence[str],
+    folder: Path | str,
+    batch_size: int = 32,
+    pooling: Pooling = "mean",
+    cache: Path | None = None,
+) -> np.ndarray:
+    """Embed texts with an encoder.
+
+    Parameters
+    ----------
+    codes : sequence of str
+        Texts; each distinct one is computed once.
+    folder : Path or str
+        Folder (or hub name) of a ``transformers`` encoder.
+    batch_size : int
+        Texts a forward pass; they are sorted by length first, so that little is padded.
+    pooling : {"mean", "cls"}
+        Mean of the token vectors (sentence encoders), or the vector of the first token (as the paper's
+        authors do with UniXcoder). Not scaled to unit length.
+    cache : Path, optional
+        An ``.npz`` file of vectors by content, read first and extended by what is new. Encoder and pooling
+        are part of the key.
+
+    Returns
+    -------
+    ndarray, shape (len(codes), d), float32
+        Texts longer than 512 tokens (or the encoder's own limit) are cut.
+
+    Raises
+    ------
+    StudyError
+        If the encoder cannot be loaded, or ``pooling`` is unknown.
+    """
+    if pooling not in ("mean", "cls"):
+        raise StudyError(f"unknown pooling {pooling!r}: choose mean or cls")
+    encoder = f"{_encoder_id(folder)} {pooling}"
+    keys = [hashlib.sha256(f"{encoder}\0{code}".encode()).hexdigest() for code in codes]
+    vectors = _read(cache)
+    missing = {key: code for key, code in zip(keys, codes, strict=True) if key not in vectors}
+    if not keys:
+        return _encode([], folder, batch_size, pooling)
+    if missing:
+        vectors.update(
+            zip(missing, _encode(list(missing.values()), folder, batch_size, pooling), strict=True)
+        )
+        _write(cache, vectors)
+    return np.stack([vectors[key] for key in keys])
+
+
+def medoids(embeddings: np.ndarray, k: int, rng_seed: int) -> list[list[int]]:
+    """Typical members of ``k`` clusters: for each cluster its members, nearest to the centroid first.
+
+    The first of each list is the medoid, the next ones its runners-up. Clusters are in the order of their
+    medoids, so that the answer does not depend on how k-means numbers them. ``n_init=10`` is the setting of
+    the paper's authors for their prompt examples.
+
+    Parameters
+    ----------
+    embeddings : ndarray, shape (n, d)
+        One vector a row.
+    k : int
+        Number of clusters.
+    rng_seed : int
+        Seed of the starting points.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than ``k`` distinct vectors.
+
+    Examples
+    --------
+    >>> medoids(np.array([[0.0], [0.1], [0.3], [9.0]]), k=2, rng_seed=0)
+    [[1, 0, 2], [3]]
+    """
+    from sklearn.cluster import KMeans
+
+    distinct = len(np.unique(embeddings, axis=0)) if len(embeddings) else 0
+    if not 1 <= k <= distinct:
+        raise StudyError(f"{k} clusters of {distinct} distinct vectors: give k between 1 and {distinct}")
+    model = KMeans(n_clusters=k, n_init=10, random_state=rng_seed).fit(embeddings)
+    distances = np.linalg.norm(embeddings - model.cluster_centers_[model.labels_], axis=1)
+    order = np.argsort(distances, kind="stable")
+    clusters = [[int(row) for row in order if model.labels_[row] == label] for label in range(k)]
+    return sorted(clusters, key=lambda members: members[0])
+
+
+def _encode(codes: list[str], folder: Path | str, batch_size: int, pooling: Pooling) -> np.ndarray:
+    import torch
+
+    tokenizer, model = _load(folder)
+    limit = min(MAX_TOKENS, tokenizer.model_max_length)
+    order = sorted(range(len(codes)), key=lambda row: len(codes[row]))
+    result = np.zeros((len(codes), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = tokenizer(
+                [codes[row] for row in rows],
+                padding=True,
+                truncation=True,
+                max_length=limit,
+                return_tensors="pt",
+            ).to(model.device)
+            states = model(**batch).last_hidden_state
+            result[rows] = _pool(states, batch["attention_mask"], pooling).float().cpu().numpy()
+    return result
+
+
+def _load(folder: Path | str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        model = AutoModel.from_pretrained(str(folder), dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudyError(f"cannot load the encoder {folder}: give its folder ({reason})") from error
+    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    if pooling == "cls":
+        return states[:, 0]
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def _encoder_id(folder: Path | str) -> str:
+    """What tells one encoder from another: names and sizes of its files, wherever the folder is."""
+    path = Path(folder)
+    if not path.is_dir():
+        return str(folder)
+    return " ".join(f"{file.name}:{file.stat().st_size}" for file in sorted(path.iterdir()) if file.is_file())
+
+
+def _read(cache: Path | None) -> dict[str, np.ndarray]:
+    if cache is None or not Path(cache).exists():
+        return {}
+    with np.load(cache) as stored:
+        return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+
+
+def _write(cache: Path | None, vectors: dict[str, np.ndarray]) -> None:
+    if cache is None:
+        return
+    buffer = io.BytesIO()
+    np.savez(buffer, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
+    atomic_write(cache, buffer.getvalue())

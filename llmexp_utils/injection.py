@@ -1,0 +1,197 @@
+"""Fault injection as a plan: which requests each arm (generator, answer form, line policy) makes, and its answers.
+
+An arm is written ``generator/form/policy``, for example ``qwen2.5-coder-1.5b/line/uniform`` or
+``qwen2.5-coder-1.5b/function``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from llmexp_utils import generate, line_policies
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.errors import StudyError
+from llmexp_utils.examples import Ranking, examples_for
+from llmexp_utils.generate import Request
+from llmexp_utils.llm import Client, connect, model_identity
+from llmexp_utils.prompts import read_chosen_lines
+from llmexp_utils.recordings import Recordings
+
+N_NAMED = 3  # lines that the generator names under the policy "llm"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of asking."""
+
+    generator: str
+    form: str
+    policy: str
+
+    @property
+    def name(self) -> str:
+        """The arm as it is written in parameters."""
+        return "/".join(part for part in (self.generator, self.form, self.policy) if part)
+
+
+def parse_arm(text: str) -> Arm:
+    """Read an arm.
+
+    Examples
+    --------
+    >>> parse_arm("qwen2.5-coder-0.5b/line/uniform").policy
+    'uniform'
+    """
+    parts = text.split("/")
+    form = parts[1] if len(parts) > 1 else ""
+    policy = parts[2] if len(parts) > 2 else ""
+    fits = (form == "function" and len(parts) == 2) or (form == "line" and policy in line_policies.POLICIES)
+    if len(parts) > 3 or not parts[0] or not fits:
+        policies = ", ".join(f"GENERATOR/line/{policy}" for policy in line_policies.POLICIES)
+        raise StudyError(f"unknown arm {text!r}: write GENERATOR/function or one of {policies}")
+    return Arm(parts[0], form, policy)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the requests, apart from the arm."""
+
+    functions: Sequence[Function]
+    gold: pd.DataFrame
+    groups: Mapping[str, int]
+    rankings: Mapping[str, Ranking]
+    n_samples: Mapping[str, int]
+    temperature: float
+    top_p: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Group the functions: those that share their prompt's examples follow each other."""
+        order = sorted(self.functions, key=lambda function: self.groups[function.task_id])
+        object.__setattr__(self, "functions", order)
+
+
+def choices(plan: Plan) -> list[Request]:
+    """Requests of the policy ``llm`` for the lines to break."""
+    return [generate.choose_request(function, N_NAMED, plan.seed) for function in plan.functions]
+
+
+def requests_of(arm: Arm, plan: Plan, chosen: Mapping[str, Sequence[int]]) -> list[Request]:
+    """All requests of an arm; those of one function follow each other."""
+    requests: list[Request] = []
+    weights = _weights(plan) if arm.policy == "gold" else {}
+    for function in plan.functions:
+        examples = examples_for(function.task_id, plan.groups, plan.rankings, plan.gold)
+        settings = (plan.temperature, plan.top_p, plan.seed)
+        if arm.form == "function":
+            requests += generate.function_requests(function, examples, plan.n_samples["function"], *settings)
+        else:
+            picks = line_policies.occurrences(_lines(arm, plan, function, chosen, weights))
+            requests += generate.line_requests(function, examples, picks, *settings)
+    return requests
+
+
+def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_url: str = "") -> pd.DataFrame:
+    """Candidate frame of all arms.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the recordings, one file for each generator and form.
+    mode : {"replay", "record"}
+        ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
+    base_url : str
+        An OpenAI-compatible server that has the arms' generators; empty for the embedded ones.
+    """
+    frames = []
+    by_generator: dict[str, list[Arm]] = {}
+    for arm in arms:
+        by_generator.setdefault(arm.generator, []).append(arm)
+    for generator, its_arms in by_generator.items():
+        with _asker(generator, mode, base_url) as ask:
+            frames += _answers(its_arms, plan, folder, model_identity(generator, base_url), ask)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _answers(
+    arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None
+) -> list[pd.DataFrame]:
+    """Frames of the arms of one generator; all its requests of one form are recorded in one pass."""
+    generator = arms[0].generator
+    chosen: dict[str, list[int]] = {}
+    if any(arm.policy == "llm" for arm in arms):
+        answers = _settle("choose", choices(plan), generator, folder, model, client)
+        chosen = {
+            function.task_id: read_chosen_lines(answer["answer"], len(function.lines))
+            for function, answer in zip(plan.functions, answers, strict=True)
+        }
+    requests = {arm: requests_of(arm, plan, chosen) for arm in arms}
+    if client:
+        for form in dict.fromkeys(arm.form for arm in arms):
+            together = [request for arm in arms if arm.form == form for request in requests[arm]]
+            _settle(form, by_function(together, plan), generator, folder, model, client)
+    return [
+        generate.candidate_frame(
+            requests[arm],
+            _settle(arm.form, requests[arm], generator, folder, model, None),
+            plan.functions,
+            generator,
+            arm.policy,
+        )
+        for arm in arms
+    ]
+
+
+def by_function(requests: Sequence[Request], plan: Plan) -> list[Request]:
+    """Requests of several arms with those of one function together, so that a server reads each function once."""
+    position = {function.task_id: rank for rank, function in enumerate(plan.functions)}
+    return sorted(requests, key=lambda request: position[request.task_id])
+
+
+def _settle(
+    form: str, requests: list[Request], generator: str, folder: Path, model: str, client: Client | None
+) -> list[dict]:
+    """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
+    book = Recordings(Path(folder) / f"{form}_{generator}.jsonl")
+    if client:
+        engine = (
+            f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
+        )
+        generate.record(requests, model, generator, book, client.complete, engine)
+    return generate.replay(requests, model, book)
+
+
+@contextmanager
+def _asker(generator: str, mode: str, base_url: str) -> Iterator[Client | None]:
+    if mode == "replay":
+        model_identity(generator, base_url)
+        yield None
+        return
+    with connect(generator, base_url) as client:
+        yield client
+
+
+def _weights(plan: Plan) -> dict[int, dict[tuple[str, int], float]]:
+    """Weights of the policy ``gold``, one set a group: its own gold faults are training data wherever it is."""
+    gold_groups = plan.gold.task_id.map(plan.groups)
+    weights = {}
+    for group in sorted({plan.groups[function.task_id] for function in plan.functions}):
+        rows = plan.gold[gold_groups == group]
+        weights[group] = line_policies.gold_weights(rows)
+    return weights
+
+
+def _lines(arm: Arm, plan: Plan, function: Function, chosen: Mapping, weights: Mapping) -> list[int]:
+    rng = line_policies.function_rng(plan.seed, function.task_id)
+    n = plan.n_samples["line"]
+    if arm.policy == "uniform":
+        return line_policies.uniform(function, n, rng)
+    if arm.policy == "gold":
+        return line_policies.by_gold(function, n, weights[plan.groups[function.task_id]], rng)
+    return line_policies.named(function, n, chosen[function.task_id], rng)

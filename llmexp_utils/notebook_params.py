@@ -1,0 +1,124 @@
+"""The parameter model of each notebook; their values stand in the notebooks and in the profile files."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from llmexp_utils.params import Params, Reads, Writes
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Fold = Annotated[int, Field(ge=0, le=4)]
+Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
+
+
+class Common(Params):
+    """What every notebook has."""
+
+    profile: str
+    seed: Whole
+    gold: Reads
+
+
+class Reporting(Common):
+    """Notebooks that draw figures and write tables."""
+
+    figures: Writes
+    results: Writes
+
+
+class StartHere(Common):
+    """One function, one fault, one student."""
+
+    notebook: ClassVar[str] = "00_start_here"
+    recordings: Reads
+    task_id: str
+    n_train: Count
+    steps: Count
+
+
+class Benchmarks(Reporting):
+    """Functions, gold faults, folds."""
+
+    notebook: ClassVar[str] = "01_benchmarks"
+    n_checked: Count
+
+
+class InjectFaults(Reporting):
+    """Generators write candidate faults."""
+
+    notebook: ClassVar[str] = "02_inject_faults"
+    recordings: str
+    mode: Literal["replay", "record"]
+    base_url: str
+    arms: Annotated[list[str], Field(min_length=1)]
+    examples: Literal["semantic", "random"]
+    n_functions: Count
+    line_samples: Count
+    function_samples: Count
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Share
+    candidates: Writes
+
+
+class ValidateAndSelect(Reporting):
+    """Test suites decide what is kept, a score what is used."""
+
+    notebook: ClassVar[str] = "04_validate_and_select"
+    candidates: Reads
+    n_functions: Count
+    mutants_per_function: Count
+    max_lines: Count
+    seconds_per_test: Rate
+    n_selected: Count
+    cache: str
+    pool: Writes
+
+
+class FinetuneFaultLocalization(Common):
+    """Students trained under each condition."""
+
+    notebook: ClassVar[str] = "05_finetune_fault_localization"
+    pool: Reads
+    main_arm: str
+    arms: list[str]
+    conditions: list[Condition]
+    n_real: list[Whole]
+    n_added: Count
+    sweep_real: Whole
+    sweep_added: list[Count]
+    folds: list[Fold]
+    seeds: list[Whole]
+    steps: Count
+    batch_size: Count
+    learning_rate: Rate
+    encoder: str
+    encoder_conditions: list[Condition]
+    encoder_folds: list[Fold]
+    encoder_seeds: list[Whole]
+    encoder_steps: Count
+    encoder_learning_rate: Rate
+    external: bool
+    workers: Count
+    cache: str
+    predictions: Writes
+
+
+class Results(Reporting):
+    """Tables and figures."""
+
+    notebook: ClassVar[str] = "07_results"
+    predictions: Reads
+    pool: Reads
+    n_bootstrap: Count
+
+
+NOTEBOOKS: dict[str, type[Params]] = {
+    model.notebook: model
+    for model in (StartHere, Benchmarks, InjectFaults, ValidateAndSelect, FinetuneFaultLocalization, Results)
+}
+"""Notebooks in the order in which they are read and run."""

@@ -1,0 +1,113 @@
+"""Figures of the study: one style, one colour a condition everywhere, and one function that writes a figure.
+
+Every chart takes an Axes and a tidy frame and returns the Axes; shares and Top-k are given as fractions of
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from llmexp_utils.paths import atomic_write
+from llmexp_utils.tables import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a condition is shown everywhere."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+# Colours of Okabe and Ito (2008), which colour-blind readers can tell apart; markers say the same in print.
+CONDITIONS = {
+    "C0": Look("real only", "#000000", "o"),
+    "C2": Look("real + mutants", "#E69F00", "s"),
+    "C3": Look("real + LLM, random", "#56B4E9", "^"),
+    "C4": Look("real + LLM, Score", "#0072B2", "D"),
+    "mix": Look("real + half LLM, half mutants", "#CC79A7", "P"),
+    "C5": Look("LLM only", "#009E73", "v"),
+    "C5m": Look("mutants only", "#D55E00", "X"),
+    "floor": Look("random ranking", "#7F7F7F", ""),
+}
+# Sources of faults wear the colour of the condition that trains on them.
+SOURCES = {
+    "gold": Look("gold (real)", CONDITIONS["C0"].colour, "o"),
+    "mutation": Look("mutants", CONDITIONS["C2"].colour, "s"),
+    "all": Look("LLM, all kept", CONDITIONS["C5"].colour, "v"),
+    "random": Look("LLM, random choice", CONDITIONS["C3"].colour, "^"),
+    "score": Look("LLM, chosen by Score", CONDITIONS["C4"].colour, "D"),
+}
+# Generators are no condition: other colours (Tol, muted).
+MODEL_COLOURS = ("#332288", "#999933", "#882255", "#44AA99")
+
+
+def style() -> dict[str, object]:
+    """Matplotlib settings of the study, for ``plt.rcParams.update(...)`` or ``with plt.rc_context(...)``."""
+    return {
+        "font.family": "DejaVu Sans",  # ships with matplotlib: the same text on every machine
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": "#E5E5E5",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 5,
+        "figure.figsize": (6.4, 3.6),
+        "figure.constrained_layout.use": True,
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "llmexp",
+    }
+
+
+def save_figure(
+    fig: Figure, name: str, *, data: pd.DataFrame, folder: str | Path, caption: str, source: str = ""
+) -> list[Path]:
+    """Write ``name.pdf``, ``name.png`` and ``name.csv`` (the plotted numbers); the figure stays open.
+
+    The files are written atomically and hold no date, so that the same numbers give the same bytes. Caption
+    and source are kept in the PNG, from where :func:`llmexp_utils.tables.write_index` reads them.
+
+    Parameters
+    ----------
+    fig : Figure
+        The figure.
+    name : str
+        ``figNN_subject_by_factor``, without a suffix.
+    data : DataFrame
+        Tidy frame of what the figure shows.
+    folder : str or Path
+        Where to write; created if missing.
+    caption : str
+        What is shown, n, seeds and what the interval is.
+    source : str
+        Name of the notebook that draws the figure.
+    """
+    import matplotlib
+
+    words = " ".join(caption.split())
+    png = {"Title": name, "Description": words, "Source": source, "Software": None}
+    pdf = {"Title": name, "Subject": words, "Creator": None, "Producer": None, "CreationDate": None}
+    contents = {"csv": csv_text(data).encode()}
+    with matplotlib.rc_context({key: style()[key] for key in ("pdf.fonttype", "svg.hashsalt")}):
+        for suffix, metadata in (("pdf", pdf), ("png", png)):
+            stream = BytesIO()
+            fig.savefig(stream, format=suffix, dpi=160, bbox_inches="tight", metadata=metadata)
+            contents[suffix] = stream.getvalue()
+    return [
+        atomic_write(Path(folder) / f"{name}.{suffix}", contents[suffix]) for suffix in ("pdf", "png", "csv")
+    ]

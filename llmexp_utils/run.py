@@ -1,0 +1,156 @@
+"""Command line of the study: ``python -m llmexp_utils.run study --profile smoke``.
+
+Every parameter of every notebook is checked before the first kernel starts. The order, and what runs at the
+same time, is Snakemake's business (``Snakefile``); whether a notebook runs is decided by
+:mod:`llmexp_utils.freshness`.
+Exit codes: 0 done, 1 a notebook failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmexp_utils.errors import RunFailed, StudyError
+from llmexp_utils.notebook_params import NOTEBOOKS
+from llmexp_utils.paths import repository
+from llmexp_utils.profiles import profile_path, read_profile
+from llmexp_utils.study import Study, about, notebook_name, open_study, run_notebook
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return options.command(options, repository())
+    except (StudyError, FileNotFoundError) as error:
+        return _fail(error, 2)
+    except RunFailed as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        name = f"{options.name}: " if options.command is notebook else ""
+        return _fail(f"{name}interrupted; the same command continues", 130)
+
+
+def study(options: argparse.Namespace, root: Path) -> int:
+    """Run what is out of date, or with ``--only`` one notebook."""
+    if options.only:
+        options.name, options.params, options.force = options.only, None, False
+        return notebook(options, root)
+    again = notebook_name(options.start) if options.start else ""
+    opened = open_study(root, profile_path(root / "params", options.profile))
+    waiting = [name for name in opened.params if name == again or opened.changes(name)]
+    _announce(opened, waiting)
+    if not waiting:
+        return 0
+    started = time.monotonic()
+    code = _snakemake(root, opened.profile.name, again, options.cores)
+    if code == 0:
+        print(f"profile {opened.profile.name}: complete after {about((time.monotonic() - started) / 60)[6:]}")
+    elif not any(opened.failure_path(name).exists() for name in waiting):
+        return _fail(
+            "Snakemake stopped before a notebook failed; its newest log in .snakemake/log says why", 1
+        )
+    return code
+
+
+def notebook(options: argparse.Namespace, root: Path) -> int:
+    """Run one notebook if it is out of date."""
+    name = notebook_name(options.name)
+    path = Path(options.params) if options.params else profile_path(root / "params", options.profile)
+    run_notebook(open_study(root, path, [name]), name, options.force)
+    return 0
+
+
+def record(options: argparse.Namespace, root: Path) -> int:
+    """Run the notebooks that have a section in the file, in order and always."""
+    path = Path(options.params) if options.params else root / "params" / "record.yaml"
+    sections = read_profile(path, NOTEBOOKS).sections
+    names = [name for name in NOTEBOOKS if name in sections]
+    opened = open_study(root, path, names)
+    for name in names:
+        run_notebook(opened, name, force=True)
+    return 0
+
+
+def check(options: argparse.Namespace, root: Path) -> int:
+    """Check every parameter of a profile; run nothing."""
+    opened = open_study(root, profile_path(root / "params", options.profile))
+    print(f"params/{opened.profile.path.name}: the parameters of {len(opened.params)} notebooks are valid")
+    return 0
+
+
+def _announce(opened: Study, waiting: Sequence[str]) -> None:
+    minutes = [opened.minutes(name) for name in waiting]
+    total = about(sum(value or 0 for value in minutes)) if any(minutes) else "no estimate yet"
+    plan = (
+        f"{len(waiting)} of {len(opened.params)} notebooks to run, {total}"
+        if waiting
+        else "all is up to date"
+    )
+    print(f"profile {opened.profile.name}: {plan}", flush=True)
+
+
+def _snakemake(root: Path, profile: str, again: str, cores: int | None) -> int:
+    """Let Snakemake run the notebooks in order; returns its exit code.
+
+    Its own lock is off, because a killed run would leave it behind; each notebook has one that cannot stay.
+    """
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    command += ["--directory", str(root), "--cores", str(cores or "all"), "--config", f"profile={profile}"]
+    command += [f"again={again}"] if again else []
+    command += ["--rerun-triggers", "params", "input", "--rerun-incomplete", "--nolock", "--quiet", "all"]
+    command += ["--forcerun", again.split("_", 1)[1]] if again else []
+    # A group of its own: an interruption, from wherever it comes, reaches Snakemake and its notebooks once.
+    process = subprocess.Popen(command, process_group=0)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="llmexp_utils.run", description="Run the study, or a part of it.")
+    commands = parser.add_subparsers(required=True, metavar="study | notebook | record | check")
+    profile = argparse.ArgumentParser(add_help=False)
+    profile.add_argument("--profile", default="study", help="file params/PROFILE.yaml (default: study)")
+    one = commands.add_parser("study", parents=[profile], help="run every notebook that is out of date")
+    one.add_argument(
+        "--from", dest="start", metavar="NAME", help="run this one again, then what changed by it"
+    )
+    one.add_argument("--only", metavar="NAME", help="run this notebook alone")
+    one.add_argument("--cores", type=int, help="cores to use (default: all)")
+    one.set_defaults(command=study)
+    two = commands.add_parser("notebook", parents=[profile], help="run one notebook if it is out of date")
+    two.add_argument("name", metavar="NAME", help="notebook; its first characters are enough")
+    two.add_argument("--params", metavar="FILE", help="parameter file, in place of a profile")
+    two.add_argument("--force", action="store_true", help="run it even if nothing changed")
+    two.set_defaults(command=notebook)
+    three = commands.add_parser("record", help="ask the generator again")
+    three.add_argument("--params", metavar="FILE", help="parameter file (default: params/record.yaml)")
+    three.set_defaults(command=record)
+    four = commands.add_parser("check", parents=[profile], help="check all parameters, run nothing")
+    four.set_defaults(command=check)
+    return parser
+
+
+def _fail(error: object, code: int) -> int:
+    for line in str(error).splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The two students of fault localization, as jobs of the grid (:mod:`llmexp_utils.train`) see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.adapter import Settings
+
+Scores = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class FrozenLLM:
+    """Student (A): an adapter on the line states of a frozen code model.
+
+    Read the states before the grid starts (:func:`llmexp_utils.states.line_states_of`, two processes, progress bar): a
+    run that meets an unread function reads it itself, slowly.
+    """
+
+    cache: str
+    settings: Settings
+    name: str = "frozen-llm"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the scores, apart from data and seed."""
+        return asdict(self.settings)
+
+    def run(
+        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
+    ) -> tuple[Scores, Scores]:
+        """Train on ``train``; scores of the lines of the dev and of the test faults."""
+        from llmexp_utils import adapter
+
+        model = adapter.train(self._states(train), train.lines.tolist(), self.settings, seed)
+        return adapter.score(model, self._states(dev)), adapter.score(model, self._states(test))
+
+    def _states(self, frame: pd.DataFrame) -> list[np.ndarray]:
+        from llmexp_utils.states import line_states_of
+
+        return line_states_of(
+            list(frame.code), list(frame.correct), Path(self.cache), workers=1, progress=False
+        )
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Student (B): a whole encoder fine-tuned by ``transformers.Trainer``, in the paper's manner.
+
+    ``encoder`` is ``minilm`` (embedded) or the hub name or path of any BERT, RoBERTa or T5 encoder.
+    """
+
+    cache: str
+    encoder: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+    @property
+    def name(self) -> str:
+        """The encoder's name without its owner."""
+        return self.encoder.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the scores, apart from data and seed."""
+        return {name: value for name, value in asdict(self).items() if name != "cache"}
+
+    def run(
+        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
+    ) -> tuple[Scores, Scores]:
+        """Fine-tune on ``train``; scores of the lines of the dev and of the test faults."""
+        from llmexp_utils.encoder_student import train_and_score
+
+        scores = train_and_score(
+            train,
+            dev,
+            test,
+            encoder=self.encoder,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            output_dir=Path(self.cache) / "checkpoints",
+        )
+        return scores.dev, scores.test

@@ -1,0 +1,194 @@
+"""A study: the notebooks under one profile, what state each is in, and how one is run and recorded.
+
+Everything a run leaves lies in ``runs/<profile>/``: ``executed/`` notebooks with their outputs,
+``records/`` of the last success (what it depended on, what it wrote, how long it took), ``done/`` marks for
+Snakemake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmexp_utils import freshness
+from llmexp_utils.errors import RunFailed, StudyError
+from llmexp_utils.execute import execute
+from llmexp_utils.notebook_params import NOTEBOOKS
+from llmexp_utils.notebooks import read_cells
+from llmexp_utils.params import Params, hint
+from llmexp_utils.paths import atomic_write
+from llmexp_utils.profiles import Profile, read_profile, resolve, resolve_all
+
+
+@dataclass(frozen=True)
+class Study:
+    """Checked parameters of the notebooks of one profile."""
+
+    root: Path
+    profile: Profile
+    params: Mapping[str, Params]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of everything that runs of this profile leave."""
+        return self.root / "runs" / self.profile.name
+
+    def record_path(self, name: str) -> Path:
+        """Record of the notebook's last success."""
+        return self.folder / "records" / f"{name}.json"
+
+    def failure_path(self, name: str) -> Path:
+        """Message of the notebook's last run, if that failed."""
+        return self.folder / "failed" / name
+
+    def fingerprint(self, name: str) -> dict[str, str]:
+        """What the notebook's result depends on, as of now."""
+        try:
+            cells = read_cells(self.root / "notebooks" / f"{name}.ipynb")
+            return freshness.fingerprint(cells, self.params[name], self.root)
+        except StudyError as error:
+            raise StudyError(f"{name}: {error}") from None
+
+    def changes(self, name: str) -> list[str]:
+        """Why the notebook has to run; empty when its last result stands."""
+        record = freshness.read_record(self.record_path(name))
+        return freshness.changes(record, self.fingerprint(name), self.root)
+
+    def state(self, name: str) -> str:
+        """Text that changes when the notebook has to run again: Snakemake's trigger."""
+        parts = self.fingerprint(name)
+        record = freshness.read_record(self.record_path(name))
+        return " ".join([freshness.digest(parts), *freshness.lost(record, self.root)])
+
+    def minutes(self, name: str) -> float | None:
+        """Estimate: what the last success took, or else what the profile file says."""
+        record = freshness.read_record(self.record_path(name))
+        return record.seconds / 60 if record else self.profile.minutes.get(name)
+
+
+def open_study(root: Path, path: Path, names: Sequence[str] | None = None) -> Study:
+    """Read a profile file and check the parameters of its notebooks (all of them when no names are given).
+
+    Raises
+    ------
+    StudyError
+        With one line for each mistake in the file or in a ``parameters`` cell.
+    """
+    profile = read_profile(path, NOTEBOOKS)
+    return Study(root, profile, resolve_all(profile, names or list(NOTEBOOKS), NOTEBOOKS, root / "notebooks"))
+
+
+def notebook_name(text: str) -> str:
+    """Full name of a notebook, of which the first characters are enough.
+
+    Examples
+    --------
+    >>> notebook_name("07")
+    '07_results'
+    """
+    found = [name for name in NOTEBOOKS if name.startswith(text)]
+    if len(found) != 1:
+        raise StudyError(f"unknown notebook '{text}'{hint(text, NOTEBOOKS)}")
+    return found[0]
+
+
+def run_notebook(study: Study, name: str, force: bool = False) -> None:
+    """Run a notebook unless its last result stands; a run of it in another process is waited for.
+
+    Raises
+    ------
+    StudyError
+        If a file that it reads is missing.
+    RunFailed
+        If a cell fails, or a file that it declares is not written.
+    """
+    with _alone(study, name):
+        why = ["asked for"] if force else study.changes(name)
+        study.failure_path(name).unlink(missing_ok=True)
+        if why:
+            try:
+                _run(study, name, why)
+            except (RunFailed, StudyError) as error:
+                atomic_write(study.failure_path(name), f"{error}\n")
+                raise
+        else:
+            _say(f"{name}: up to date")
+        record = freshness.read_record(study.record_path(name))
+        # The same text for the same results: Snakemake then knows that what follows is not out of date.
+        atomic_write(study.folder / "done" / name, freshness.digest(record.outputs if record else {}) + "\n")
+
+
+def about(minutes: float | None) -> str:
+    """A duration for people.
+
+    Examples
+    --------
+    >>> [about(value) for value in (None, 0.2, 3.4, 150)]
+    ['no estimate yet', 'about 12 s', 'about 3 min', 'about 2.5 h']
+    """
+    if minutes is None:
+        return "no estimate yet"
+    if minutes < 1.5:
+        return f"about {minutes * 60:.0f} s"
+    return f"about {minutes:.0f} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
+
+
+def _run(study: Study, name: str, why: Sequence[str]) -> None:
+    """Run and record a notebook."""
+    params, parts, started = study.params[name], study.fingerprint(name), time.time()
+    _require_inputs(study, name)
+    _say(f"{name}: started, {about(study.minutes(name))} ({_shorten(why)})")
+    executed = study.folder / "executed" / f"{name}.ipynb"
+    execute(study.root / "notebooks" / f"{name}.ipynb", executed, params.model_dump(), study.root)
+    written, seconds = freshness.outputs(params, study.root, started), time.time() - started
+    freshness.write_record(study.record_path(name), freshness.Record(parts, written, round(seconds, 1)))
+    _say(f"{name}: done in {about(seconds / 60).removeprefix('about ')}")
+
+
+@contextlib.contextmanager
+def _alone(study: Study, name: str) -> Iterator[None]:
+    """Hold the lock of a notebook; it ends with the process, so a killed run leaves none."""
+    import filelock
+
+    folder = study.folder / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _say(f"{name}: another process runs it; waiting")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_inputs(study: Study, name: str) -> None:
+    params = study.params[name]
+    for field in params.names("reads"):
+        path = getattr(params, field)
+        if not (study.root / path).exists():
+            writers = [other for other in NOTEBOOKS if other != name and _writes(study, other, path)]
+            advice = f"run {writers[0]} first, it writes it" if writers else f"check the parameter '{field}'"
+            raise StudyError(f"{name}: {path} does not exist; {advice}")
+
+
+def _writes(study: Study, name: str, path: str) -> bool:
+    try:
+        params = resolve(study.profile, name, NOTEBOOKS[name], study.root / "notebooks")
+    except StudyError:
+        return False
+    return path in [getattr(params, field) for field in params.names("writes")]
+
+
+def _shorten(reasons: Sequence[str], most: int = 2) -> str:
+    more = f" and {len(reasons) - most} more" if len(reasons) > most else ""
+    return ", ".join(reasons[:most]) + more
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

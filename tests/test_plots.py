@@ -1,0 +1,78 @@
+"""Style, palette and saving of figures: same bytes, nothing left behind, colours that stay apart."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from PIL import Image
+
+from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, save_figure, style
+
+DATA = pd.DataFrame({"x": [1, 2], "y": [0.123456789, 1 / 3]})
+
+
+@pytest.fixture
+def fig():
+    with plt.rc_context(style()):
+        figure, ax = plt.subplots()
+        ax.plot(DATA["x"], DATA["y"], label="Score")
+        ax.legend()
+        yield figure
+        plt.close(figure)
+
+
+def test_style_has_only_settings_that_matplotlib_knows():
+    before = plt.rcParams["font.size"]
+    with plt.rc_context(style()):
+        assert plt.rcParams["axes.spines.top"] is False
+    assert plt.rcParams["font.size"] == before
+
+
+def test_conditions_differ_in_colour_marker_and_label():
+    for values in zip(*[(look.label, look.colour, look.marker) for look in CONDITIONS.values()], strict=True):
+        assert len(set(values)) == len(CONDITIONS)
+    assert set(CONDITIONS) == {"C0", "C2", "C3", "C4", "C5", "C5m", "mix", "floor"}
+
+
+def test_sources_wear_the_colour_of_their_condition_and_generators_none():
+    assert (
+        SOURCES["gold"].colour == CONDITIONS["C0"].colour
+        and SOURCES["score"].colour == CONDITIONS["C4"].colour
+    )
+    assert not set(MODEL_COLOURS) & {look.colour for look in CONDITIONS.values()}
+
+
+def test_every_file_is_written_and_the_same_the_second_time(fig, tmp_path):
+    first = save_figure(fig, "fig01_x", data=DATA, folder=tmp_path / "a", caption="Top-1, n = 2.")
+    time.sleep(1.1)  # a date in seconds would show
+    second = save_figure(fig, "fig01_x", data=DATA, folder=tmp_path / "b", caption="Top-1, n = 2.")
+    assert [path.name for path in first] == ["fig01_x.pdf", "fig01_x.png", "fig01_x.csv"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert sorted(os.listdir(tmp_path / "a")) == sorted(path.name for path in first)
+    assert b"CreationDate" not in first[0].read_bytes()
+
+
+def test_csv_holds_the_plotted_numbers(fig, tmp_path):
+    save_figure(fig, "fig01_x", data=DATA, folder=tmp_path, caption="c")
+    assert (tmp_path / "fig01_x.csv").read_bytes() == b"x,y\n1,0.123457\n2,0.333333\n"
+
+
+def test_png_has_160_dpi_and_keeps_caption_and_source(fig, tmp_path):
+    save_figure(
+        fig, "fig01_x", data=DATA, folder=tmp_path, caption="Top-1,\n95 % – n = 2.", source="07_results"
+    )
+    with Image.open(tmp_path / "fig01_x.png") as image:
+        assert image.info["dpi"] == pytest.approx((160, 160), abs=0.1)
+        assert image.text["Description"] == "Top-1, 95 % – n = 2." and image.text["Source"] == "07_results"
+
+
+def test_the_figure_stays_open(fig, tmp_path):
+    save_figure(fig, "fig01_x", data=DATA, folder=tmp_path, caption="c")
+    assert plt.fignum_exists(fig.number)

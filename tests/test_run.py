@@ -1,0 +1,309 @@
+"""Running a study: what is repeated and why, what a failure says, how an interruption ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+import toy_study
+from toy_study import make_study, write_toy
+
+from llmexp_utils import execute, freshness, run, study
+from llmexp_utils.errors import RunFailed, StudyError
+from llmexp_utils.notebooks import Cell
+from llmexp_utils.params import Params, Reads, Writes
+
+FIRST = "01_benchmarks"
+
+
+class Demo(Params):
+    notebook: ClassVar[str] = "demo"
+    n: int
+    table: Reads
+    figure: Writes
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "llmexp_utils"
+    folder.mkdir()
+    (folder / "outer.py").write_text(
+        '"""Doc."""\ndef f():\n    from llmexp_utils.inner import g\n    return g\n'
+    )
+    (folder / "inner.py").write_text("from . import deep\nSCRIPT = 'child.py'\n")
+    for name in ("deep", "child", "other", "params"):
+        (folder / f"{name}.py").write_text("x = 1\n")
+    return folder
+
+
+def demo_print(package: Path, code: str = "from llmexp_utils import outer", n: int = 1) -> dict[str, str]:
+    params = Demo.check({"n": n, "table": "table.csv", "figure": "figure.png"})
+    cells = [
+        Cell("markdown", "# Prose"),
+        Cell("code", "n: int = 0  # x", ("parameters",)),
+        Cell("code", code),
+    ]
+    return freshness.fingerprint(cells, params, package.parent, package)
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def test_modules_are_followed_through_imports_in_functions_and_started_scripts(package: Path) -> None:
+    assert freshness.imported_modules(["%matplotlib inline\nimport llmexp_utils.outer as o"], package) == [
+        "child",
+        "deep",
+        "inner",
+        "outer",
+    ]
+    assert freshness.imported_modules(["from llmexp_utils.params import Params"], package) == []
+
+
+def test_prose_comments_and_docstrings_change_nothing(package: Path) -> None:
+    before = demo_print(package)
+    (package / "outer.py").write_text(
+        '"""Other."""\n# why\ndef f():\n\n    from llmexp_utils.inner import g\n    return g'
+    )
+    assert demo_print(package, "# why\nfrom llmexp_utils  import outer  # so\n") == before
+
+
+def test_code_values_modules_tables_and_files_each_change_their_part(package: Path) -> None:
+    before = demo_print(package)
+    assert changed(before, demo_print(package, "from llmexp_utils import outer\nx = 1")) == ["code"]
+    assert changed(before, demo_print(package, n=2)) == ["parameter n"]
+    (package / "deep.py").write_text("x = 2\n")
+    (package / "inner.json").write_text("{}")
+    (package.parent / "table.csv").write_text("a")
+    (package / "other.py").write_text("x = 2\n")
+    assert changed(before, demo_print(package)) == ["file table.csv", "module deep", "module inner"]
+
+
+def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    assert freshness.content_hash(tmp_path / "data") == freshness.content_hash(tmp_path / "none") == ""
+    (tmp_path / "data" / "sub" / "a").write_text("1")
+    first = freshness.content_hash(tmp_path / "data")
+    (tmp_path / "data" / ".hidden").write_text("1")
+    assert freshness.content_hash(tmp_path / "data") == first != ""
+    (tmp_path / "data" / "sub" / "a").rename(tmp_path / "data" / "sub" / "b")
+    assert freshness.content_hash(tmp_path / "data") != first
+
+
+def test_of_a_shared_folder_only_what_the_run_wrote_is_recorded(tmp_path: Path) -> None:
+    params = Demo.check({"n": 1, "table": "t", "figure": "figures"})
+    with pytest.raises(RunFailed, match="demo: ended without writing figures"):
+        freshness.outputs(params, tmp_path, 0.0)
+    (tmp_path / "figures").mkdir()
+    for name, age in (("old", 100), ("new", 0)):
+        (tmp_path / "figures" / name).write_text(name)
+        os.utime(tmp_path / "figures" / name, (time.time() - age,) * 2)
+    assert list(freshness.outputs(params, tmp_path, time.time() - 50)) == ["figures/new"]
+
+
+# --- one notebook, without a kernel -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A toy study in the working folder, whose notebooks run in this process."""
+    stub: dict[str, Any] = {}
+    exec(toy_study.STUB, stub)  # noqa: S102
+
+    def in_process(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path) -> None:
+        executed.parent.mkdir(exist_ok=True)
+        stub["execute_notebook"](notebook, executed, parameters, root)
+
+    monkeypatch.setattr(study, "execute", in_process)
+    monkeypatch.chdir(make_study(tmp_path / "toy"))
+    return tmp_path / "toy"
+
+
+def runs(root: Path) -> list[str]:
+    log = root / "log.txt"
+    return log.read_text().split() if log.exists() else []
+
+
+def say(*words: str) -> int:
+    return run.main([*words, "--profile", "smoke"])
+
+
+def test_a_result_that_stands_is_not_made_again(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say("notebook", FIRST) == 0 and say("notebook", "01") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{FIRST}: started, about 2 min (it has not run yet)"
+    assert lines[2] == f"{FIRST}: up to date" and runs(toy) == [FIRST]
+    write_toy(toy, FIRST, "# a comment", prose="# Other words")
+    assert say("notebook", FIRST) == 0 and runs(toy) == [FIRST]
+    assert say("notebook", FIRST, "--force") == 0 and runs(toy) == [FIRST, FIRST]
+
+
+def test_a_removed_or_edited_result_is_made_again(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say("notebook", FIRST)
+    result = next(iter(written(toy, FIRST)))
+    (toy / result).unlink()
+    say("notebook", FIRST)
+    (toy / result).write_text("by hand")
+    say("notebook", FIRST)
+    said = capsys.readouterr().out
+    assert f"({result} was removed)" in said and f"({result} was changed)" in said and len(runs(toy)) == 3
+
+
+def test_a_file_belongs_to_the_last_run_that_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "figures").write_text("by two")
+    content = freshness.content_hash(tmp_path / "figures")
+    one, two = tmp_path / "records" / "1.json", tmp_path / "records" / "2.json"
+    freshness.write_record(one, freshness.Record({}, {"figures": "older", "own": ""}, 1.0))
+    freshness.write_record(two, freshness.Record({}, {"figures": content}, 1.0))
+    assert freshness.read_record(one).outputs == {"own": ""}
+    assert all(freshness.changes(freshness.read_record(path), {}, tmp_path) == [] for path in (one, two))
+
+
+def test_new_parameters_and_new_inputs_start_a_run(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say("notebook", FIRST)
+    (toy / "params" / "smoke.yaml").write_text("common:\n  seed: 4\n")
+    (toy / "data" / "gold.txt").write_text("more")
+    say("notebook", FIRST)
+    assert "(file data/gold.txt changed, parameter seed changed)" in capsys.readouterr().out
+
+
+def test_a_missing_input_names_the_notebook_that_writes_it(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say("notebook", "04") == 2
+    assert capsys.readouterr().err == (
+        "error: 04_validate_and_select: runs/smoke/candidates.txt does not exist; "
+        "run 02_inject_faults first, it writes it\n"
+    )
+
+
+def test_a_run_in_another_process_is_waited_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (toy / "runs/smoke/locks").mkdir(parents=True)
+    hold = (
+        "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"
+    )
+    lock = str(toy / "runs/smoke/locks" / f"{FIRST}.lock")
+    with subprocess.Popen([sys.executable, "-c", hold % lock], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert say("notebook", FIRST) == 0
+    assert capsys.readouterr().out.startswith(f"{FIRST}: another process runs it; waiting\n{FIRST}: started")
+
+
+def test_record_runs_the_notebooks_of_its_file_always(toy: Path) -> None:
+    (toy / "params" / "record.yaml").write_text(f"{FIRST}:\n  seed: 5\n")
+    assert run.main(["record"]) == 0 and run.main(["record"]) == 0
+    assert runs(toy) == [FIRST, FIRST] and (toy / "runs/record/records").is_dir()
+
+
+def test_bad_input_ends_with_one_line_before_anything_runs(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["study", "--profile", "smok"]) == 2
+    assert capsys.readouterr().err == (
+        "error: unknown profile 'smok': did you mean 'smoke'? (a profile is params/NAME.yaml)\n"
+    )
+    assert say("study", "--from", "09") == 2 and "unknown notebook '09'" in capsys.readouterr().err
+    (toy / "params" / "smoke.yaml").write_text("07_results:\n  seeed: 3\n")
+    assert say("study") == 2 and say("check") == 2
+    line = "error: smoke.yaml: unknown parameter 'seeed' in 07_results: did you mean 'seed'?\n"
+    assert capsys.readouterr().err == line * 2 and runs(toy) == []
+
+
+def test_a_check_runs_nothing(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say("check") == 0 and runs(toy) == []
+    assert capsys.readouterr().out.startswith("params/smoke.yaml: the parameters of ")
+
+
+def test_code_that_does_not_parse_is_told_before_a_kernel_starts(toy: Path) -> None:
+    write_toy(toy, FIRST, "if")
+    with pytest.raises(StudyError, match="01_benchmarks: this code does not parse"):
+        study.open_study(toy, toy / "params/smoke.yaml", [FIRST]).fingerprint(FIRST)
+
+
+def test_a_failure_says_the_error_or_the_bare_message_of_a_study_error() -> None:
+    other = SimpleNamespace(ename="ValueError", evalue="\nboom\nmore", traceback=["Traceback", "boom"])
+    assert execute._message(other) == "ValueError: boom"
+    own = SimpleNamespace(ename="RecordingError", evalue="say make record", traceback=["say make record"])
+    assert execute._message(own) == "say make record"
+
+
+# --- with Snakemake, kernels and signals --------------------------------------------------------------------
+
+
+def written(root: Path, name: str) -> dict[str, str]:
+    return freshness.read_record(root / "runs/smoke/records" / f"{name}.json").outputs
+
+
+def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "llmexp_utils.run", *words, "--profile", "smoke"]
+    return subprocess.run(line, cwd=root, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_snakemake_runs_what_is_left_in_order_and_stops_at_a_failure(toy: Path) -> None:
+    pytest.importorskip("snakemake")
+    left = ["05_finetune_fault_localization", "07_results"]
+    for name in [name for name in study.NOTEBOOKS if name not in left]:
+        assert say("notebook", name) == 0
+    before = runs(toy)
+    first = command(toy, "study")
+    assert (first.returncode, first.stderr) == (0, "") and runs(toy) == before + left
+    assert "complete after" in first.stdout and "2 of 6 notebooks to run" in first.stdout
+    assert command(toy, "study").stdout == "profile smoke: all is up to date\n"
+    write_toy(toy, left[0], "raise ValueError('boom')")
+    failed = command(toy, "study")
+    kept = toy / "runs/smoke/executed" / f"{left[0]}.ipynb"
+    assert failed.returncode == 1 and runs(toy) == [*before, *left, left[0]]
+    assert failed.stderr == f"error: {left[0]}, cell [4]: ValueError: boom; see {kept}\n" and kept.exists()
+
+
+LOOK = """import json, os, sys
+from ipykernel.connect import get_connection_info
+from llmexp_utils.errors import StudyError
+seen = [sys.executable, os.getcwd(), json.loads(get_connection_info())["transport"]]
+open("seen.json", "w").write(json.dumps(seen))
+raise StudyError("say make record")
+"""
+
+
+def test_the_kernel_is_this_python_over_ipc_and_its_failure_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_study(tmp_path / "toy", stub=False)
+    write_toy(root, FIRST, LOOK)
+    foreign = tmp_path / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.chdir(root)
+    failed = command(root, "notebook", FIRST)
+    kept = root / "runs/smoke/executed" / f"{FIRST}.ipynb"
+    assert failed.stderr == f"error: {FIRST}, cell [4]: say make record; see {kept}\n"
+    assert failed.returncode == 1 and '"say make record"' in kept.read_text()
+    assert (root / "runs/smoke/failed" / FIRST).exists()
+    assert json.loads((root / "seen.json").read_text()) == [sys.executable, str(root), "ipc"]
+
+
+def test_an_interrupted_run_leaves_no_kernel_and_a_partial_notebook(tmp_path: Path) -> None:
+    root = make_study(tmp_path / "toy", stub=False)
+    write_toy(root, FIRST, "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)")
+    line = [sys.executable, "-m", "llmexp_utils.run", "notebook", FIRST, "--profile", "smoke"]
+    process = subprocess.Popen(line, cwd=root, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 120
+    while not ((root / "pid").exists() and (root / "pid").read_text()) and time.monotonic() < limit:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == f"error: {FIRST}: interrupted; the same command continues\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((root / "pid").read_text()), 0)
+    assert (root / "runs/smoke/executed" / f"{FIRST}.ipynb").exists()
+    assert not (root / "runs/smoke/records" / f"{FIRST}.json").exists()
