@@ -21,18 +21,19 @@ study: $(READY)  ## run the whole study and redraw its figures (PROFILE=smoke, s
 
 test: $(READY)  ## run the tests
 	$(PY) -m pytest -q
+	$(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=300 notebooks
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-record: $(READY)  ## ask the generator again and append its answers to data/recordings
-	$(PY) -m llmexp_utils.run record --profile $(PROFILE)
+record: $(READY)  ## ask the real 0.5B generator again for a few functions (params/record.yaml)
+	$(PY) -m llmexp_utils.run record
 
-figures: $(READY)  ## redraw figures and tables from the runs at hand
-	$(PY) -m llmexp_utils.run figures --profile $(PROFILE)
+figures: $(READY)  ## redraw the figures and tables of 07_results from the predictions at hand (PROFILE=...)
+	$(PY) -m llmexp_utils.run notebook 07_results --profile $(PROFILE) --force
 
-report: $(READY)  ## write figures/index.md: every figure and table with its caption and provenance
-	$(PY) -m llmexp_utils.run report --profile $(PROFILE)
+report: $(READY)  ## put the committed results into the README and list all figures
+	$(PY) -m llmexp_utils.report
 
 clean:  ## remove runs and caches of tools; .venv, downloads, recordings, results and figures stay
 	rm -rf runs .snakemake .pytest_cache .ruff_cache

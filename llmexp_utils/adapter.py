@@ -35,20 +35,22 @@ class Settings:
 
 
 def build(hidden: int, width: int) -> torch.nn.Module:
-    """Untrained adapter: (states, lengths) to one logit a line.
+    """Untrained adapter: line states of several functions, one after the other, to one logit a line.
+
+    Nothing is padded: the lines of a batch form one sequence in which a line attends to the lines of its own function, to
+    those above it as well as to those below.
 
     Parameters
     ----------
     hidden : int
         Width of the line states.
     width : int
-        Width of the adapter; 176 gives about one million parameters on 896-wide states.
+        Width of the adapter; 160 gives 0.8 million parameters on 896-wide states.
 
     Returns
     -------
     torch.nn.Module
-        Called with states (batch, lines, hidden) and lengths (batch,), it returns (batch, lines), minus infinity after
-        the last line of each function.
+        Called with states (lines, hidden) and lengths (functions,), it returns logits (lines,).
     """
     import torch
     from torch import nn
@@ -67,13 +69,17 @@ def build(hidden: int, width: int) -> torch.nn.Module:
             self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
 
         def forward(self, states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-            line = torch.arange(states.shape[1]).expand(len(states), -1)
-            padding = line >= lengths[:, None]
-            start = line.clamp(max=POSITIONS - 1)
-            end = (lengths[:, None] - 1 - line).clamp(0, POSITIONS - 1)
-            x = self.read(states) + self.from_start(start) + self.from_end(end)
-            x = self.blocks(x, src_key_padding_mask=padding)
-            return self.head(x)[..., 0].masked_fill(padding, float("-inf"))
+            function = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+            start = torch.cat([torch.arange(n) for n in lengths.tolist()])
+            end = lengths[function] - 1 - start
+            x = self.read(states)
+            x = (
+                x
+                + self.from_start(start.clamp(max=POSITIONS - 1))
+                + self.from_end(end.clamp(max=POSITIONS - 1))
+            )
+            elsewhere = function[:, None] != function[None, :]
+            return self.head(self.blocks(x[None], mask=elsewhere)[0])[:, 0]
 
     return Adapter()
 
@@ -97,16 +103,13 @@ def train(
     with seeded(seed):
         model = build(states[0].shape[1], settings.width).train()
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
         order = _epochs(len(states), np.random.default_rng(seed))
         for _ in range(settings.steps):
             rows = [next(order) for _ in range(settings.batch_size)]
-            inputs, lengths = _batch([states[row] for row in rows])
-            log_share = torch.log_softmax(model(inputs, lengths), dim=1)
-            target = _targets([labels[row] for row in rows], inputs.shape[1])
-            loss = -(target * log_share.masked_fill(target == 0, 0)).sum(dim=1).mean()
+            loss = _loss(model, [states[row] for row in rows], [labels[row] for row in rows])
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
@@ -115,17 +118,16 @@ def train(
     return model.eval()
 
 
-def score(model: torch.nn.Module, states: Sequence[np.ndarray], batch_size: int = 64) -> list[np.ndarray]:
+def score(model: torch.nn.Module, states: Sequence[np.ndarray], batch_size: int = 32) -> list[np.ndarray]:
     """One float64 score a line of each function; higher is more suspicious."""
     import torch
 
     scores: list[np.ndarray] = []
     with one_thread(), torch.inference_mode():
         for start in range(0, len(states), batch_size):
-            part = states[start : start + batch_size]
-            inputs, lengths = _batch(part)
+            inputs, lengths = _packed(states[start : start + batch_size])
             logits = model(inputs, lengths).double().numpy()
-            scores += [row[: len(one)] for row, one in zip(logits, part, strict=True)]
+            scores += np.split(logits, np.cumsum(lengths.tolist())[:-1])
     return scores
 
 
@@ -140,14 +142,25 @@ def _epochs(n: int, rng: np.random.Generator) -> Iterator[int]:
         yield from rng.permutation(n).tolist()
 
 
-def _batch(states: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+def _loss(
+    model: torch.nn.Module, states: Sequence[np.ndarray], labels: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """Mean over the functions."""
     import torch
 
-    lengths = torch.tensor([len(one) for one in states])
-    inputs = torch.zeros(len(states), int(lengths.max()), states[0].shape[1])
-    for row, one in enumerate(states):
-        inputs[row, : len(one)] = torch.from_numpy(one.astype(np.float32))
-    return inputs, lengths
+    inputs, lengths = _packed(states)
+    logits = torch.split(model(inputs, lengths), lengths.tolist())
+    padded = torch.nn.utils.rnn.pad_sequence(logits, batch_first=True, padding_value=float("-inf"))
+    target = _targets(labels, padded.shape[1])
+    return -(target * padded.log_softmax(dim=1).masked_fill(target == 0, 0)).sum(dim=1).mean()
+
+
+def _packed(states: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """All lines one after the other, float32, and the number of lines of each function."""
+    import torch
+
+    rows = np.concatenate(states).astype(np.float32)
+    return torch.from_numpy(rows), torch.tensor([len(one) for one in states])
 
 
 def _targets(labels: Sequence[Sequence[int]], n_lines: int) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -52,14 +53,49 @@ class Pool:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training set: ``n_real`` of None means all real faults of the split."""
+    """One training set; ``series`` says which part of the study asks for it."""
 
     condition: str
-    n_real: int | None
+    n_real: int
     n_added: int
     arm: Arm
     fold: int
     seed: int
+    series: str = "grid"
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Columns that describe the cell in a prediction frame."""
+        by_llm = self.condition in LLM_CONDITIONS
+        return {
+            "series": self.series,
+            "condition": self.condition,
+            "n_real": self.n_real,
+            "n_added": self.n_added,
+            "generator": self.arm.generator if by_llm else "",
+            "form": self.arm.form if by_llm else "",
+            "policy": self.arm.policy if by_llm else "",
+            "fold": self.fold,
+        }
+
+
+def cells(
+    conditions: Sequence[str],
+    sizes: Sequence[int],
+    n_added: int,
+    arm: Arm,
+    folds: Sequence[int],
+    seeds: Sequence[int],
+    series: str = "grid",
+) -> list[Cell]:
+    """Every condition at every number of real faults; conditions without real faults once, C0 without added ones."""
+    found = []
+    for condition in conditions:
+        own_sizes = [0] if condition in REAL_FREE else sizes
+        added = 0 if condition == "C0" else n_added
+        for n_real, fold, seed in product(own_sizes, folds, seeds):
+            found.append(Cell(condition, n_real, added, arm, fold, seed, series))
+    return found
 
 
 def training_set(pool: Pool, cell: Cell) -> pd.DataFrame:
@@ -100,12 +136,11 @@ def _real(pool: Pool, cell: Cell) -> pd.DataFrame:
     rng = np.random.default_rng([cell.seed, cell.fold, 0])
     first = rows.fault_id.isin(pool.shown).to_numpy()
     order = np.concatenate([rng.permutation(np.flatnonzero(first)), rng.permutation(np.flatnonzero(~first))])
-    wanted = len(rows) if cell.n_real is None else cell.n_real
-    if wanted > len(rows):
+    if cell.n_real > len(rows):
         raise StudyError(
-            f"fold {cell.fold} has {len(rows)} real training faults, {wanted} were asked for: lower n_real"
+            f"fold {cell.fold} has {len(rows)} real training faults, {cell.n_real} were asked for: lower n_real"
         )
-    return rows.iloc[order[:wanted]]
+    return rows.iloc[order[: cell.n_real]]
 
 
 def _added(pool: Pool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:

@@ -202,7 +202,7 @@ def _run(
         )
     pad = tokenizer.pad_token_id or 0
     with quiet():
-        folder = Path(arguments.output_dir) / _identity(train, arguments, choice)
+        folder = Path(arguments.output_dir) / _identity((train, dev, test), arguments, choice)
         _train(model, encoded[0], train["lines"], arguments, folder, pad, progress)
     scores = [score_lines(model, part, pad) for part in encoded[1:]]
     shutil.rmtree(folder, ignore_errors=True)
@@ -248,13 +248,13 @@ def _prepared(arguments: TrainingArguments, folder: Path) -> TrainingArguments:
     return arguments
 
 
-def _identity(train: pd.DataFrame, arguments: TrainingArguments, choice: EncoderChoice) -> str:
-    """Name of a run's checkpoint folder: another run never continues from it."""
+def _identity(frames: Sequence[pd.DataFrame], arguments: TrainingArguments, choice: EncoderChoice) -> str:
+    """Name of a run's checkpoint folder, so that no other run, before it or beside it, meets its files."""
     import torch
     import transformers
 
     settings = {name: value for name, value in arguments.to_dict().items() if name not in INCIDENTAL}
-    data = [[code, list(map(int, lines))] for code, lines in zip(train["code"], train["lines"], strict=True)]
+    data = [[frame["code"].tolist(), [list(map(int, lines)) for lines in frame["lines"]]] for frame in frames]
     versions = [torch.__version__, transformers.__version__]
     text = json.dumps([asdict(choice), settings, data, versions], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -58,6 +58,7 @@ CANDIDATES = {
 PREDICTIONS = {
     "run_id": "str",
     "student": "str",
+    "series": "str",
     "condition": "str",
     "n_real": "int",
     "n_added": "int",

@@ -8,6 +8,7 @@ recorded with the fingerprint, so that a result that was removed or edited by ha
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -152,7 +153,8 @@ def _write(path: Path, record: Record) -> None:
     atomic_write(path, json.dumps(asdict(record), indent=1) + "\n")
 
 
-def _direct_imports(source: str, package: Path) -> set[str]:
+@functools.cache
+def _direct_imports(source: str, package: Path) -> frozenset[str]:
     """Modules named in any import statement, also inside functions, where the heavy ones are."""
     names: set[str] = set()
     for node in ast.walk(_parse(source)):
@@ -165,7 +167,7 @@ def _direct_imports(source: str, package: Path) -> set[str]:
             names.add(f"{package.name}.{node.value.removesuffix('.py')}")  # a script that is started
     parts = [name.split(".") for name in names]
     modules = {part[1] for part in parts if part[0] == package.name and len(part) > 1}
-    return {name for name in modules - NOT_FOLLOWED if (package / f"{name}.py").is_file()}
+    return frozenset(name for name in modules - NOT_FOLLOWED if (package / f"{name}.py").is_file())
 
 
 def _module_hash(package: Path, module: str) -> str:
@@ -175,6 +177,7 @@ def _module_hash(package: Path, module: str) -> str:
     return _hash("\n".join([code, *(content_hash(path) for path in tables)]))
 
 
+@functools.cache
 def _plain_code(source: str) -> str:
     """Code without comments, layout and docstrings."""
     tree = _parse(source)

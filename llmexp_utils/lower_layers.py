@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,9 +73,7 @@ def lower_layers_folder(source: str | Path, layers: int = LAYERS) -> Path:
 
 def model_id(source: str | Path, layers: int = LAYERS) -> str:
     """Name of a cut model: changes with the weights, the number of blocks and the library that reads them."""
-    import transformers
-
-    parts = f"{_content_hash(Path(source))} {layers} {transformers.__version__}"
+    parts = f"{_content_hash(Path(source))} {layers} {metadata.version('transformers')}"
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
 
 

@@ -84,21 +84,24 @@ class FinetuneFaultLocalization(Common):
 
     notebook: ClassVar[str] = "05_finetune_fault_localization"
     pool: Reads
+    n_functions: Count
     main_arm: str
-    arms: list[str]
-    conditions: list[Condition]
-    n_real: list[Whole]
+    conditions: Annotated[list[Condition], Field(min_length=1)]
+    n_real: Annotated[list[Count], Field(min_length=1)]
     n_added: Count
-    sweep_real: Whole
+    sweep_conditions: list[Condition]
+    sweep_real: Count
     sweep_added: list[Count]
-    folds: list[Fold]
-    seeds: list[Whole]
+    arms: list[str]
+    arm_added: Count
+    folds: Annotated[list[Fold], Field(min_length=1)]
+    seeds: Annotated[list[Whole], Field(min_length=1)]
     steps: Count
     batch_size: Count
     learning_rate: Rate
     encoder: str
     encoder_conditions: list[Condition]
-    encoder_folds: list[Fold]
+    encoder_real: Count
     encoder_seeds: list[Whole]
     encoder_steps: Count
     encoder_learning_rate: Rate

@@ -72,8 +72,9 @@ def resolve(profile: Profile, name: str, model: type[Params], notebooks: Path) -
     StudyError
         With one line for each mistake, in the notebook's ``parameters`` cell or in the profile.
     """
+    cells = read_cells(notebooks / f"{name}.ipynb")
     try:
-        declared = read_parameters(read_cells(notebooks / f"{name}.ipynb"))
+        declared = read_parameters(cells)
         own = {parameter.name: parameter.value for parameter in declared}
         model.check(own)
     except StudyError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -96,6 +97,19 @@ def run_grid(
     return pd.concat(frames, ignore_index=True)
 
 
+def estimate(student: Student, jobs: Sequence[Job], cache: Path, workers: int = 2) -> str:
+    """What a grid will take, in words: its runs, those that are known, and minutes as known runs took."""
+    folder = Path(cache) / "fits" / student.name
+    keys = {job.key(student) for job in jobs}
+    known = [path for key in keys if (path := folder / f"{key}.json").exists()]
+    text = f"{student.name}: {len(keys)} runs, {len(known)} known"
+    others = sorted(folder.glob("*.json"))[:50]
+    if len(known) == len(keys) or not others:
+        return text
+    seconds = float(np.median([json.loads(path.read_text())["seconds"] for path in others]))
+    return f"{text}, about {(len(keys) - len(known)) * seconds / workers / 60:.0f} minutes at {seconds:.1f} s a run"
+
+
 def _run(student: Student, todo: dict[str, Job], workers: int) -> Iterator[tuple[str, dict]]:
     if workers == 1 or len(todo) <= 1:
         yield from ((key, _fit(student, job)) for key, job in todo.items())
@@ -111,8 +125,10 @@ def _run(student: Student, todo: dict[str, Job], workers: int) -> Iterator[tuple
 
 
 def _fit(student: Student, job: Job) -> dict[str, list]:
+    start = time.perf_counter()
     dev, test = student.run(job.train, job.dev, job.test, job.seed)
-    return {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
+    scores = {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
+    return scores | {"seconds": round(time.perf_counter() - start, 2)}
 
 
 def _rounded(scores: np.ndarray) -> list[float]:

@@ -24,7 +24,10 @@ def trained():
 
 def test_it_learns(trained):
     states, labels = toy(seed=5)
-    hits = [scores.argmax() + 1 == lines[0] for scores, lines in zip(adapter.score(trained, states), labels, strict=True)]
+    hits = [
+        scores.argmax() + 1 == lines[0]
+        for scores, lines in zip(adapter.score(trained, states), labels, strict=True)
+    ]
     assert np.mean(hits) > 0.6, "guessing gives about 0.2"
 
 
@@ -36,7 +39,7 @@ def test_the_last_line_changes_the_score_of_the_first(trained):
     assert first[0] != again[0]
 
 
-def test_padding_changes_nothing(trained):
+def test_the_other_functions_of_a_batch_change_nothing(trained):
     states, _ = toy(6, seed=4)
     together = adapter.score(trained, states)
     for one, scores in zip(states, together, strict=True):
@@ -71,4 +74,8 @@ def test_every_item_comes_before_any_comes_again():
 
 def test_rate_warms_up_and_ends_at_zero():
     rates = [adapter._rate(step, 100) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(0.91) and rates[-1] == pytest.approx(0.01)
+    assert (
+        rates[0] == pytest.approx(0.1)
+        and max(rates) == pytest.approx(0.91)
+        and rates[-1] == pytest.approx(0.01)
+    )

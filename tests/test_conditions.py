@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.conditions import Cell, Pool, available, training_set
+from llmexp_utils.conditions import Cell, Pool, available, cells, training_set
 from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import parse_arm
 
@@ -74,8 +74,17 @@ def test_real_faults_are_nested_shared_by_conditions_and_begin_with_the_shown_on
     assert set(other.fault_id) != set(small.fault_id)
 
 
-def test_none_means_all_real_faults(pool):
-    assert len(training_set(pool, cell("C0", None))) == 60
+def test_cells_are_the_grid_without_what_cannot_be():
+    found = cells(["C0", "C3", "C5"], [8, 16], 20, ARM, folds=[0, 1], seeds=[0, 1, 2])
+    assert len(found) == (2 + 2 + 1) * 2 * 3
+    assert {(one.n_real, one.n_added) for one in found if one.condition == "C5"} == {(0, 20)}
+    assert {one.n_added for one in found if one.condition == "C0"} == {0}
+    facts = {one.condition: one.facts for one in found}
+    assert (
+        facts["C0"]["generator"] == ""
+        and facts["C3"]["generator"] == "gen"
+        and facts["C3"]["series"] == "grid"
+    )
 
 
 def test_score_takes_what_is_nearest_to_the_real_average(pool):
@@ -89,7 +98,9 @@ def test_score_takes_what_is_nearest_to_the_real_average(pool):
 
 
 def test_too_many_faults_asked_for_is_one_clear_line(pool):
-    with pytest.raises(StudyError, match="C3 of gen/line/uniform has 120 faults in fold 0, 500 were asked for"):
+    with pytest.raises(
+        StudyError, match="C3 of gen/line/uniform has 120 faults in fold 0, 500 were asked for"
+    ):
         training_set(pool, cell(n_added=500))
     with pytest.raises(StudyError, match="fold 0 has 60 real training faults, 61 were asked for"):
         training_set(pool, cell(n_real=61))

@@ -23,8 +23,10 @@ LLM = GOLD | {"fault_id": "b", "source": "llm", "lines": [1, 2], "generator": "g
 
 
 def predictions() -> pd.DataFrame:
-    row = {"run_id": "r", "student": "A", "condition": "C0", "n_real": 8, "n_added": 0, "fold": 0, "seed": 1}
+    row = {"run_id": "r", "student": "A", "series": "s", "condition": "C0", "n_real": 8, "n_added": 0}
     row |= {
+        "fold": 0,
+        "seed": 1,
         "fault_id": "a",
         "task_id": "t",
         "n_lines": 2,

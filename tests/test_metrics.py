@@ -188,6 +188,6 @@ def test_sixty_thousand_predictions_take_seconds():
     scores = [rng.random(size).round(2) for size in rng.integers(4, 25, 60_000)]
     lines = [[int(rng.integers(1, len(row) + 1))] for row in scores]
     predictions = pd.DataFrame({"fault_id": "f", "scores": scores, "lines": lines})
-    start = time.perf_counter()
+    start = time.process_time()
     per_fault(predictions)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.errors import StudyError
 from llmexp_utils import statistics
+from llmexp_utils.errors import StudyError
 from llmexp_utils.statistics import DRAWS, Resample, cells, holm, interval, resample, two_sided_p
 
 bands = partial(statistics.bands, draws=2000)
@@ -164,6 +164,6 @@ def test_helpers_by_hand():
 def test_the_whole_study_takes_seconds():
     values = {f"C{number}": rng().random(400).tolist() for number in range(8)}
     data = pd.concat([frame(values, seed=seed, per_task=3) for seed in range(10)])
-    start = time.perf_counter()
+    start = time.process_time()
     statistics.compare(data, rng=rng(), draws=DRAWS)
-    assert time.perf_counter() - start < 15
+    assert time.process_time() - start < 15
