@@ -79,7 +79,7 @@ class Cell:
         }
 
 
-def cells(
+def grid_cells(
     conditions: Sequence[str],
     sizes: Sequence[int],
     n_added: int,

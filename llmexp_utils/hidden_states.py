@@ -1,12 +1,13 @@
 """Hidden states of a frozen code model at the end of each line of a function.
 
-The faulty versions of one function share most of their text with it, and a causal model reads from left to right.
-So the correct function and its versions are read in one pass: each version adds only its tokens from the first
-difference on, which attend to the correct function's tokens before that point and then to themselves. Nothing is
-padded, and short functions share a pass, because a processor multiplies many rows at a better rate than few.
+The faulty versions of one function share most of their text with it, and a causal model reads from left to
+right. So the correct function and its versions are read in one pass: each version adds only its tokens from the
+first difference on, which attend to the correct function's tokens before that point and then to themselves.
+Nothing is padded, and short functions share a pass, because a processor multiplies many rows at a better rate
+than few. ``benchmarks/hidden_states.py`` measures it.
 
-The result for a version depends on the pair (correct function, version) alone: the shared beginning always comes
-from the correct function, and no token sees the other versions of the pass.
+The result for a version depends on the pair (correct function, version) alone: the shared beginning always
+comes from the correct function, and no token sees the other versions of the pass.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-TOKENS_A_PASS = 512
+TOKENS_A_PASS = 1024
 ATTENTION = "llmexp_segments"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Tokens ``start`` to ``stop`` of a pass; they see ``prefix`` tokens from ``base`` on, then themselves."""
+    """Tokens ``start`` to ``stop`` of a pass: they see ``prefix`` tokens from ``base`` on, and themselves."""
 
     start: int
     stop: int
@@ -160,7 +161,12 @@ def segment_attention(
         mask = torch.ones(length, part.prefix + length, dtype=torch.bool).tril(part.prefix)
         pieces.append(
             scaled_dot_product_attention(
-                queries, keys, values, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
+                queries,
+                keys,
+                values,
+                attn_mask=mask,
+                scale=scaling,
+                enable_gqa=query.shape[1] != key.shape[1],
             )
         )
     return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
@@ -215,7 +221,9 @@ def _tokenise(
     encoded = tokenizer(code, return_offsets_mapping=True)
     tokens = tuple(encoded["input_ids"])
     if len(tokens) > window:
-        raise StudyError(f"a function has {len(tokens)} tokens, the model reads {window}: drop it or split it")
+        raise StudyError(
+            f"a function has {len(tokens)} tokens, the model reads {window}: drop it or split it"
+        )
     return tokens, line_ends(code, encoded["offset_mapping"])
 
 

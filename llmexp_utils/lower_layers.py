@@ -1,4 +1,4 @@
-"""The lower layers of a frozen code model: cut out of a GGUF file once, kept as a small copy, loaded in seconds."""
+"""The lower layers of a frozen code model: cut out of a GGUF file once, kept as a small copy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LAYERS = 16
 
 
-def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_lower_layers(
+    source: str | Path, layers: int = LAYERS
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load the embedding and the first decoder blocks of a causal language model.
 
     The first call reads the whole model (about a minute and 3 GB of memory for half a billion parameters) and
@@ -39,8 +41,8 @@ def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrai
     Returns
     -------
     model, tokenizer
-        The model returns the state after the last kept block, without a final norm: ``hidden_states[layers]`` of
-        the whole model. It computes in float32.
+        The model returns the state after the last kept block, without a final norm: ``hidden_states[layers]``
+        of the whole model. It computes in float32.
 
     Raises
     ------
@@ -85,7 +87,9 @@ def _content_hash(source: Path) -> str:
         return _file_hash(source)
     files = sorted(source.glob("*.safetensors")) + sorted(source.glob("*.json"))
     if not files:
-        raise StudyError(f"{source} is neither a GGUF file nor a folder of a transformers model: check the path")
+        raise StudyError(
+            f"{source} is neither a GGUF file nor a folder of a transformers model: check the path"
+        )
     return hashlib.sha256(" ".join(f"{file.name} {_file_hash(file)}" for file in files).encode()).hexdigest()
 
 
@@ -119,14 +123,18 @@ def _extract(source: Path, layers: int, target: Path) -> None:
 
 
 def _cut(model: PreTrainedModel, layers: int, source: Path) -> PreTrainedModel:
-    """A plain model (no quantisation left in its config) with the lower blocks of ``model``, sharing its weights."""
+    """A model with the lower blocks of ``model``, sharing its weights, and without its quantisation config."""
     import torch
     from transformers import AutoModel
 
     if not all(hasattr(model, name) for name in ("layers", "norm", "embed_tokens")):
-        raise StudyError(f"{source}: {type(model).__name__} is not a decoder of the Llama or Qwen build: use one")
+        raise StudyError(
+            f"{source}: {type(model).__name__} is not a decoder of the Llama or Qwen build: use one"
+        )
     if not 1 <= layers <= len(model.layers):
-        raise StudyError(f"{source} has {len(model.layers)} layers: ask for 1 to {len(model.layers)}, not {layers}")
+        raise StudyError(
+            f"{source} has {len(model.layers)} layers: ask for 1 to {len(model.layers)}, not {layers}"
+        )
     config = copy.deepcopy(model.config)
     config.num_hidden_layers = layers
     if getattr(config, "layer_types", None):

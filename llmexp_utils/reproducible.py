@@ -24,7 +24,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw initial weights and dropout from ``seed``, on one thread, and leave torch's own random state alone.
+    """Draw initial weights and dropout from ``seed``, on one thread; torch's own random state is left alone.
 
     Examples
     --------

@@ -12,9 +12,10 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 
-from llmexp_utils.charts import by_group, curve, difference, funnel, three_statistics
+from llmexp_utils.charts import arms, by_group, curve, difference
 from llmexp_utils.errors import StudyError
 from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, style
+from llmexp_utils.pool_charts import funnel, three_statistics
 
 
 @pytest.fixture
@@ -171,3 +172,23 @@ def test_frames_that_cannot_be_drawn_are_refused(ax):
         difference(ax, points(["C9"]))
     with pytest.raises(StudyError, match="no row"):
         by_group(ax, points(["C0"]).assign(fault_type="x").iloc[:0])
+
+
+def test_arms_are_named_by_who_wrote_them_and_controls_by_their_condition() -> None:
+    rows = [
+        ("C0", "", "", "", 0.4),
+        ("C3", "big", "line", "uniform", 0.5),
+        ("C3", "small", "function", "", 0.45),
+    ]
+    frame = pd.DataFrame(rows, columns=["condition", "generator", "form", "policy", "estimate"])
+    frame = frame.assign(low=frame.estimate - 0.05, high=frame.estimate + 0.05)
+    _, ax = plt.subplots()
+    assert arms(ax, frame, floor=0.2) is ax
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        CONDITIONS["C0"].label,
+        "big line uniform",
+        "small function",
+    ]
+    points = [line for line in ax.lines if line.get_marker() not in ("None", None, "")]
+    assert [line.get_xdata()[0] for line in points] == [0.4, 0.5, 0.45]
+    assert points[1].get_color() != points[2].get_color()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.conditions import Cell, Pool, available, cells, training_set
+from llmexp_utils.conditions import Cell, Pool, available, grid_cells, training_set
 from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import parse_arm
 
@@ -75,7 +75,7 @@ def test_real_faults_are_nested_shared_by_conditions_and_begin_with_the_shown_on
 
 
 def test_cells_are_the_grid_without_what_cannot_be():
-    found = cells(["C0", "C3", "C5"], [8, 16], 20, ARM, folds=[0, 1], seeds=[0, 1, 2])
+    found = grid_cells(["C0", "C3", "C5"], [8, 16], 20, ARM, folds=[0, 1], seeds=[0, 1, 2])
     assert len(found) == (2 + 2 + 1) * 2 * 3
     assert {(one.n_real, one.n_added) for one in found if one.condition == "C5"} == {(0, 20)}
     assert {one.n_added for one in found if one.condition == "C0"} == {0}

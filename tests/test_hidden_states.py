@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from tiny_decoder import TEXTS, make_decoder
 
 from llmexp_utils import hidden_states
 from llmexp_utils.errors import StudyError
 from llmexp_utils.hidden_states import line_ends, line_states
-from tiny_decoder import TEXTS, make_decoder
 
 F, G = TEXTS
 VERSIONS = [
@@ -25,11 +25,13 @@ def reader(tmp_path_factory):
     from transformers import AutoModel, AutoTokenizer
 
     folder = make_decoder(tmp_path_factory.mktemp("decoder"))
-    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
+    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(
+        folder
+    )
 
 
 def plain(code, reader):
-    """Reference: the library's own causal attention over the whole text, states picked by decoding line by line."""
+    """Reference: the library's own causal attention over the whole text, line ends found by decoding."""
     model, tokenizer = reader
     model.set_attn_implementation("sdpa")
     tokens = tokenizer(code, return_tensors="pt").input_ids

@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 import torch
+from tiny_decoder import TEXTS, make_decoder
 
 from llmexp_utils import lower_layers
 from llmexp_utils.errors import StudyError
-from tiny_decoder import TEXTS, make_decoder
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,11 @@ def test_name_changes_with_layers_and_weights(source, tmp_path):
     other = make_decoder(tmp_path / "other", layers=2)
     again = shutil.copytree(source, tmp_path / "again")
     assert lower_layers.model_id(source, 2) == lower_layers.model_id(again, 2)
-    ids = [lower_layers.model_id(source, 2), lower_layers.model_id(source, 1), lower_layers.model_id(other, 2)]
+    ids = [
+        lower_layers.model_id(source, 2),
+        lower_layers.model_id(source, 1),
+        lower_layers.model_id(other, 2),
+    ]
     assert len(set(ids)) == 3
 
 

@@ -9,7 +9,7 @@ TEXTS = [
 
 
 def make_decoder(folder: Path, layers: int = 3, window: int = 400) -> Path:
-    """Write model, config and fast tokenizer; two heads share their keys, so that grouped attention is tested."""
+    """Write model, config and fast tokenizer; two heads share their keys, as in grouped attention."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2Model
