@@ -20,8 +20,7 @@ study: $(READY)  ## run the whole study and redraw its figures (PROFILE=smoke, s
 	$(PY) -m llmexp_utils.run study --profile $(PROFILE)
 
 test: $(READY)  ## run the tests
-	$(PY) -m pytest -q
-	$(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=300 notebooks
+	$(PY) -m pytest -q --numprocesses 2 --dist loadfile --nbval-lax --nbval-cell-timeout 600 tests notebooks
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

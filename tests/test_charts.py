@@ -40,12 +40,8 @@ def legend(ax) -> list[str]:
 def test_curve_has_a_line_and_a_band_a_condition_one_step_a_doubling(ax):
     assert curve(ax, points(["C4", "C0"])) is ax
     black, blue = ax.get_lines()
-    assert black.get_xdata().tolist() == [3, 4, 5] and black.get_ydata().tolist() == pytest.approx(
-        [0.2, 0.3, 0.4]
-    )
-    assert (black.get_color(), black.get_marker()) == ("#000000", "o") and blue.get_color() == CONDITIONS[
-        "C4"
-    ].colour
+    assert black.get_xdata().tolist() == [3, 4, 5] and black.get_ydata().tolist() == pytest.approx([0.2, 0.3, 0.4])
+    assert (black.get_color(), black.get_marker()) == ("#000000", "o") and blue.get_color() == CONDITIONS["C4"].colour
     bands = [item for item in ax.collections if isinstance(item, PolyCollection)]
     assert [to_hex(band.get_facecolor()[0]) for band in bands] == ["#000000", CONDITIONS["C4"].colour.lower()]
     assert bands[0].get_datalim(ax.transData).intervaly.tolist() == pytest.approx([0.15, 0.45])
@@ -54,9 +50,7 @@ def test_curve_has_a_line_and_a_band_a_condition_one_step_a_doubling(ax):
 
 
 def test_curve_draws_the_floor_as_one_dashed_line(ax):
-    floor = pd.DataFrame(
-        {"condition": ["floor"], "n_real": [8], "estimate": [0.12], "low": [np.nan], "high": [np.nan]}
-    )
+    floor = pd.DataFrame({"condition": ["floor"], "n_real": [8], "estimate": [0.12], "low": [np.nan], "high": [np.nan]})
     curve(ax, pd.concat([points(["C0"]), floor]))
     assert ax.get_lines()[-1].get_linestyle() == "--" and set(ax.get_lines()[-1].get_ydata()) == {0.12}
     assert legend(ax) == ["real only", "random ranking"]
@@ -83,9 +77,7 @@ def test_curve_shows_per_cent(ax):
 
 def test_difference_has_a_row_a_comparison(ax):
     frame = points(["C4", "C2"], (8, 32)).assign(estimate=[0.05, -0.02, 0.01, 0.03])
-    frame = frame.assign(
-        low=frame["estimate"] - 0.03, high=frame["estimate"] + 0.03, p_holm=[0.01, 0.2, 0.2, 0.2]
-    )
+    frame = frame.assign(low=frame["estimate"] - 0.03, high=frame["estimate"] + 0.03, p_holm=[0.01, 0.2, 0.2, 0.2])
     difference(ax, frame)
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert labels == [

@@ -8,9 +8,7 @@ CORRECT = "def f(x):\n    y = 1\n    for i in range(x):\n        y += i\n    ret
 
 
 def test_normal_form_drops_comments_docstrings_blank_lines_and_layout():
-    text = (
-        'import os\nfrom a import b\n\n\ndef f( x ):\n  """Doc."""\n  y=1 # why\n\n  # alone\n  return  x+y\n'
-    )
+    text = 'import os\nfrom a import b\n\n\ndef f( x ):\n  """Doc."""\n  y=1 # why\n\n  # alone\n  return  x+y\n'
     program = normalise(text)
     assert program.preamble == "import os\nfrom a import b\n"
     assert program.code == "def f(x):\n    y = 1\n    return x + y\n"
@@ -42,9 +40,7 @@ def test_normal_form_is_its_own_normal_form():
     assert normalise(program.source) == program
 
 
-@pytest.mark.parametrize(
-    "text", ["def f(:\n", "x = (", "", "import os\n", "def f():\n\tif 1:\n  return\n", "\0"]
-)
+@pytest.mark.parametrize("text", ["def f(:\n", "x = (", "", "import os\n", "def f():\n\tif 1:\n  return\n", "\0"])
 def test_text_that_is_no_program_is_refused_in_one_way(text):
     with pytest.raises(CodeError):
         normalise(text)

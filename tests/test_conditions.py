@@ -80,11 +80,7 @@ def test_cells_are_the_grid_without_what_cannot_be():
     assert {(one.n_real, one.n_added) for one in found if one.condition == "C5"} == {(0, 20)}
     assert {one.n_added for one in found if one.condition == "C0"} == {0}
     facts = {one.condition: one.facts for one in found}
-    assert (
-        facts["C0"]["generator"] == ""
-        and facts["C3"]["generator"] == "gen"
-        and facts["C3"]["series"] == "grid"
-    )
+    assert facts["C0"]["generator"] == "" and facts["C3"]["generator"] == "gen" and facts["C3"]["series"] == "grid"
 
 
 def test_score_takes_what_is_nearest_to_the_real_average(pool):
@@ -98,9 +94,7 @@ def test_score_takes_what_is_nearest_to_the_real_average(pool):
 
 
 def test_too_many_faults_asked_for_is_one_clear_line(pool):
-    with pytest.raises(
-        StudyError, match="C3 of gen/line/uniform has 120 faults in fold 0, 500 were asked for"
-    ):
+    with pytest.raises(StudyError, match="C3 of gen/line/uniform has 120 faults in fold 0, 500 were asked for"):
         training_set(pool, cell(n_added=500))
     with pytest.raises(StudyError, match="fold 0 has 60 real training faults, 61 were asked for"):
         training_set(pool, cell(n_real=61))

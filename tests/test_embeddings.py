@@ -57,9 +57,7 @@ def test_long_texts_are_cut_and_no_text_is_fine(encoder: Path) -> None:
     assert embed_with_encoder([], encoder).shape == (0, 8)
 
 
-def test_cache_computes_each_text_once(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_computes_each_text_once(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[list[str]] = []
     encode = embeddings._encode
 

@@ -97,9 +97,7 @@ def make_encoder(family: str, folder: Path) -> Path:
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     more = {"unk_token": "<unk>"} if family == "t5" else {}
-    tokenizer.train_from_iterator(
-        corpus, trainer(vocab_size=300, special_tokens=special, show_progress=False, **more)
-    )
+    tokenizer.train_from_iterator(corpus, trainer(vocab_size=300, special_tokens=special, show_progress=False, **more))
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
     fast.save_pretrained(folder)
     torch.manual_seed(0)
@@ -107,9 +105,7 @@ def make_encoder(family: str, folder: Path) -> Path:
     built = {
         "bert": lambda: BertModel(BertConfig(**SIZES, **common, max_position_embeddings=POSITIONS)),
         "roberta": lambda: RobertaModel(RobertaConfig(**SIZES, **common, max_position_embeddings=POSITIONS)),
-        "t5": lambda: T5EncoderModel(
-            T5Config(**common, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
-        ),
+        "t5": lambda: T5EncoderModel(T5Config(**common, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)),
     }
     built[family]().save_pretrained(folder)
     return folder
@@ -258,9 +254,7 @@ def test_the_loss_spreads_its_mass_over_the_labelled_lines(encoders: dict[str, s
     torch.testing.assert_close(output["loss"], -((first[0] + first[2]) / 2 + second[1]) / 2)
 
 
-def test_a_function_over_the_window_is_ranked_whole(
-    run: Callable[..., LineScores], encoders: dict[str, str]
-) -> None:
+def test_a_function_over_the_window_is_ranked_whole(run: Callable[..., LineScores], encoders: dict[str, str]) -> None:
     choice = EncoderChoice(encoders["bert"], window=32)
     scores = run(encoder=choice, **LEARN)
     assert 0 < scores.window_share < 1
@@ -332,9 +326,7 @@ def test_frozen_layers_stay_and_the_rest_moves(
 ) -> None:
     seen: list[line_classifier.LineClassifier] = []
     score = line_classifier.score_lines
-    monkeypatch.setattr(
-        line_classifier, "score_lines", lambda model, *rest: seen.append(model) or score(model, *rest)
-    )
+    monkeypatch.setattr(line_classifier, "score_lines", lambda model, *rest: seen.append(model) or score(model, *rest))
     run(encoder=EncoderChoice(encoders["bert"], frozen_layers=1))
     before, after = load_encoder(encoders["bert"]).backbone.state_dict(), seen[0].backbone.state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
@@ -387,9 +379,7 @@ def test_a_folder_without_weights_is_refused_in_one_line(encoders: dict[str, str
         ({"frames": (faults(1, 1), faults(1, 2).assign(lines=[[]]), faults(1, 3))}, "dev frame has labels"),
     ],
 )
-def test_bad_input_is_one_line(
-    run: Callable[..., LineScores], settings: dict[str, object], message: str
-) -> None:
+def test_bad_input_is_one_line(run: Callable[..., LineScores], settings: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         run(**settings)
 

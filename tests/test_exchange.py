@@ -15,9 +15,7 @@ def rng() -> np.random.Generator:
 
 
 def cell(condition: str, n_real: int, n_added: int, values: np.ndarray) -> pd.DataFrame:
-    rows = [
-        ("A", condition, n_real, n_added, 0, f"t{number}", f"f{number}", v) for number, v in enumerate(values)
-    ]
+    rows = [("A", condition, n_real, n_added, 0, f"t{number}", f"f{number}", v) for number, v in enumerate(values)]
     names = ["student", "condition", "n_real", "n_added", "seed", "task_id", "fault_id", "top1"]
     return pd.DataFrame(rows, columns=names)
 
@@ -47,17 +45,13 @@ def test_no_gain_has_no_rate():
 
 
 def test_no_gain_is_exact_even_where_the_line_misses_the_point():
-    bent = pd.concat(
-        [cell("C0", n, 0, np.full(50, value)) for n, value in ((8, 0.2), (16, 0.5), (32, 0.5), (64, 0.6))]
-    )
+    bent = pd.concat([cell("C0", n, 0, np.full(50, value)) for n, value in ((8, 0.2), (16, 0.5), (32, 0.5), (64, 0.6))])
     row = one(bent, cell("C3", 16, 64, np.full(50, 0.5)))
     assert row["n_eq"] == 16 and row["misfit"] == pytest.approx(0.11)
 
 
 def test_no_gain_is_exact_where_log2_is_not():
-    line = pd.concat(
-        [cell("C0", n, 0, np.full(50, value)) for n, value in ((25, 0.2), (50, 0.3), (100, 0.4))]
-    )
+    line = pd.concat([cell("C0", n, 0, np.full(50, value)) for n, value in ((25, 0.2), (50, 0.3), (100, 0.4))])
     row = one(line, cell("C3", 100, 64, np.full(50, 0.4)))
     assert row["n_eq"] == row["n_eq_low"] == row["n_eq_high"] == 100 and np.isnan(row["rate"])
 
@@ -72,9 +66,7 @@ def test_interval_comes_from_the_paired_gain():
 def test_an_interval_that_reaches_no_gain_says_so():
     noisy = 0.5 + np.random.default_rng(8).normal(scale=0.5, size=50)
     row = one(curve(), cell("C3", 32, 64, noisy - noisy.mean() + 0.5))
-    assert (
-        row["n_eq"] == pytest.approx(64) and row["rate_high"] == np.inf and "reaches no gain" in row["note"]
-    )
+    assert row["n_eq"] == pytest.approx(64) and row["rate_high"] == np.inf and "reaches no gain" in row["note"]
 
 
 def test_real_faults_that_do_not_help_leave_no_rate():

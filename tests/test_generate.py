@@ -13,9 +13,7 @@ from llmexp_utils.recordings import Recordings
 
 CODE = "def f(x):\n    y = 1\n    for i in range(x):\n        y += i\n    return y\n"
 FUNCTION = Function("T/0", "f", "import math\n", CODE, "", "")
-EXAMPLES = [
-    Example("T/1#1", "def g():\n    return 1\n", "def g():\n    return 2\n", "    return 1", "    return 2")
-]
+EXAMPLES = [Example("T/1#1", "def g():\n    return 1\n", "def g():\n    return 2\n", "    return 1", "    return 2")]
 
 
 def requests(picks=((2, 0), (5, 0), (5, 1))):
@@ -29,18 +27,11 @@ def answering(texts):
 
 def test_recorded_answers_are_replayed_in_order_and_asked_once(tmp_path):
     book = Recordings(tmp_path / "book.jsonl")
-    assert (
-        generate.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e")
-        == 3
-    )
+    assert generate.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e") == 3
     assert generate.record(requests(), "m", "gen", book, answering([]), "e") == 0
     answers = generate.replay(requests()[::-1], "m", Recordings(tmp_path / "book.jsonl"))
     assert [answer["answer"] for answer in answers] == ["return y + 1", "return i", "y = 0"]
-    assert (
-        answers[0]["prompt_tokens"] == 10
-        and answers[0]["cached_tokens"] == 4
-        and answers[0]["seconds"] == 0.5
-    )
+    assert answers[0]["prompt_tokens"] == 10 and answers[0]["cached_tokens"] == 4 and answers[0]["seconds"] == 0.5
 
 
 def test_a_killed_recording_continues_with_what_is_missing(tmp_path):
@@ -48,10 +39,7 @@ def test_a_killed_recording_continues_with_what_is_missing(tmp_path):
     with pytest.raises(StopIteration):
         generate.record(requests(), "m", "gen", Recordings(path), answering(["y = 0"]), "e")
     assert len(Recordings(path)) == 1
-    assert (
-        generate.record(requests(), "m", "gen", Recordings(path), answering(["return i", "return 2"]), "e")
-        == 2
-    )
+    assert generate.record(requests(), "m", "gen", Recordings(path), answering(["return i", "return 2"]), "e") == 2
 
 
 def test_a_missing_recording_is_one_line_that_says_what_to_do(tmp_path):
@@ -83,9 +71,7 @@ def test_what_becomes_of_an_answer(form, answer, status):
 def test_the_frame_has_one_row_an_answer(tmp_path):
     book = Recordings(tmp_path / "book.jsonl")
     generate.record(requests(), "m", "gen", book, answering(["y = 0", "return y", "return y + 1"]), "e")
-    frame = generate.candidate_frame(
-        requests(), generate.replay(requests(), "m", book), [FUNCTION], "gen", "uniform"
-    )
+    frame = generate.candidate_frame(requests(), generate.replay(requests(), "m", book), [FUNCTION], "gen", "uniform")
     assert frame.status.tolist() == ["candidate", "unchanged", "candidate"]
     assert frame.candidate_id.is_unique and frame["sample"].tolist() == [0, 1, 2]
 

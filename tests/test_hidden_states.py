@@ -25,9 +25,7 @@ def reader(tmp_path_factory):
     from transformers import AutoModel, AutoTokenizer
 
     folder = make_decoder(tmp_path_factory.mktemp("decoder"))
-    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(
-        folder
-    )
+    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
 
 
 def plain(code, reader):

@@ -71,9 +71,7 @@ def test_any_compatible_server_serves(server, monkeypatch):
         7,
         1,
     )
-    sent = {
-        name: handler.seen[name] for name in ("model", "temperature", "top_p", "max_tokens", "seed", "key")
-    }
+    sent = {name: handler.seen[name] for name in ("model", "temperature", "top_p", "max_tokens", "seed", "key")}
     assert sent == {
         "model": "some-model",
         "temperature": 0.5,

@@ -139,9 +139,7 @@ def f(a):
 """
     deleted = {mutant.code for mutant in mutate(code) if mutant.operator == "SDL"}
     assert "def f(a):\n    if a == 1:\n        b = 1\n    else:\n        b = 3\n    return b\n" in deleted
-    assert (
-        "def f(a):\n    if a == 1:\n        b = 1\n    elif a == 2:\n        b = 2\n    return b\n" in deleted
-    )
+    assert "def f(a):\n    if a == 1:\n        b = 1\n    elif a == 2:\n        b = 2\n    return b\n" in deleted
 
 
 LONG = '''def first(numbers: list, limit: int = 3) -> str:
@@ -245,9 +243,7 @@ def f(a: List[int], s: str, u):
         ("y = x", Edit(2, 3, "+ ="), None),
     ],
 )
-def test_apply_keeps_just_the_parentheses_that_are_needed(
-    text: str, edit: Edit, expected: str | None
-) -> None:
+def test_apply_keeps_just_the_parentheses_that_are_needed(text: str, edit: Edit, expected: str | None) -> None:
     assert apply(text, edit) == expected
 
 
@@ -271,9 +267,7 @@ def test_draw_gives_a_fault_frame_without_repeats() -> None:
 
 
 def test_draw_repeats_with_the_same_seed_and_is_exhaustive_at_the_end() -> None:
-    draws = [
-        sample_mutants(FUNCTIONS, 5, np.random.default_rng(seed)).fault_id.tolist() for seed in (1, 1, 2)
-    ]
+    draws = [sample_mutants(FUNCTIONS, 5, np.random.default_rng(seed)).fault_id.tolist() for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
     fewer = sample_mutants(FUNCTIONS, 2, np.random.default_rng(1)).fault_id.tolist()
     assert fewer == draws[0][:2] + draws[0][5:7], "the first ones of each function"

@@ -101,9 +101,7 @@ def test_a_notebook_that_was_run_or_is_not_valid_is_found() -> None:
         return problems(notebook, Demo)
 
     assert changed(execution_count=1) == ["cell 2 has outputs or an execution count"]
-    assert changed(metadata={"tags": ["parameters"], "papermill": {}}) == [
-        "cell 2 has traces of a run in its metadata"
-    ]
+    assert changed(metadata={"tags": ["parameters"], "papermill": {}}) == ["cell 2 has traces of a run in its metadata"]
     assert "cell ids are missing or not unique" in changed(id="cell0")
     assert changed(cell_type="sourcecode")[0].startswith("not valid: ")
     other = make_notebook(GOOD)
@@ -131,9 +129,7 @@ def test_a_notebook_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", REAL)
 def test_a_notebook_stands_in_the_readme_table(name: str) -> None:
-    rows = [
-        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")
-    ]
+    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     assert any(name in row for row in rows), f"{name} is in no table of README.md"
 
 

@@ -106,9 +106,7 @@ def test_unknown_and_missing_names() -> None:
         "unknown parameter 'n_sample' in 05_train: did you mean 'n_samples'?",
         "05_train: the parameters cell does not set 'n_samples'",
     ]
-    assert message({**GOOD, 7: 1}).startswith(
-        "unknown parameter '7' in 05_train; known: faults, learning_rate"
-    )
+    assert message({**GOOD, 7: 1}).startswith("unknown parameter '7' in 05_train; known: faults, learning_rate")
 
 
 def test_a_field_that_yaml_cannot_say_is_refused_when_the_model_is_written() -> None:

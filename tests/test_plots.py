@@ -42,10 +42,7 @@ def test_conditions_differ_in_colour_marker_and_label():
 
 
 def test_sources_wear_the_colour_of_their_condition_and_generators_none():
-    assert (
-        SOURCES["gold"].colour == CONDITIONS["C0"].colour
-        and SOURCES["score"].colour == CONDITIONS["C4"].colour
-    )
+    assert SOURCES["gold"].colour == CONDITIONS["C0"].colour and SOURCES["score"].colour == CONDITIONS["C4"].colour
     assert not set(MODEL_COLOURS) & {look.colour for look in CONDITIONS.values()}
 
 
@@ -65,9 +62,7 @@ def test_csv_holds_the_plotted_numbers(fig, tmp_path):
 
 
 def test_png_has_160_dpi_and_keeps_caption_and_source(fig, tmp_path):
-    save_figure(
-        fig, "fig01_x", data=DATA, folder=tmp_path, caption="Top-1,\n95 % – n = 2.", source="07_results"
-    )
+    save_figure(fig, "fig01_x", data=DATA, folder=tmp_path, caption="Top-1,\n95 % – n = 2.", source="07_results")
     with Image.open(tmp_path / "fig01_x.png") as image:
         assert image.info["dpi"] == pytest.approx((160, 160), abs=0.1)
         assert image.text["Description"] == "Top-1, 95 % – n = 2." and image.text["Source"] == "07_results"

@@ -11,9 +11,7 @@ from llmexp_utils.prompts import (
 )
 
 CODE = "def f(x):\n    return x + 1\n"
-EXAMPLE = Example(
-    "t#1", "def g(a):\n    return a\n", "def g(a):\n    return -a\n", "    return a", "    return -a"
-)
+EXAMPLE = Example("t#1", "def g(a):\n    return a\n", "def g(a):\n    return -a\n", "    return a", "    return -a")
 
 
 def test_line_prompt_word_for_word():
@@ -61,14 +59,9 @@ def test_a_line_answer_takes_the_place_and_the_indentation_of_the_line():
 
 
 def test_a_function_answer_is_the_first_fence_that_holds_a_def():
-    assert (
-        read_function_answer("Sure!\n```python\ndef f(x):\n    return x\n```\nbye")
-        == "def f(x):\n    return x\n"
-    )
+    assert read_function_answer("Sure!\n```python\ndef f(x):\n    return x\n```\nbye") == "def f(x):\n    return x\n"
     assert read_function_answer("def f(x):\n    return x") == "def f(x):\n    return x"
-    assert (
-        read_function_answer("```python\ndef f(x):\n    return x") == "def f(x):\n    return x"
-    )  # cut by max_tokens
+    assert read_function_answer("```python\ndef f(x):\n    return x") == "def f(x):\n    return x"  # cut by max_tokens
     assert read_function_answer("I cannot do that.") is None
 
 

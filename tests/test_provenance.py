@@ -21,9 +21,7 @@ def test_footer_prints_one_fact_a_line(capsys):
     assert list(lines) == ["seconds", "profile", "seeds", "tokens", "rate", "code", "machine", "versions"]
     assert 2 <= float(lines["seconds"]) < 10
     assert (lines["profile"], lines["seeds"], lines["tokens"]) == ("smoke", "0, 1", "12,345")
-    assert (
-        f"{provenance.cores()} of " in lines["machine"] and f"numpy {version('numpy')}" in lines["versions"]
-    )
+    assert f"{provenance.cores()} of " in lines["machine"] and f"numpy {version('numpy')}" in lines["versions"]
 
 
 def test_stamp_is_stable_and_holds_nothing_volatile():

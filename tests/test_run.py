@@ -35,9 +35,7 @@ class Demo(Params):
 def package(tmp_path: Path) -> Path:
     folder = tmp_path / "llmexp_utils"
     folder.mkdir()
-    (folder / "outer.py").write_text(
-        '"""Doc."""\ndef f():\n    from llmexp_utils.inner import g\n    return g\n'
-    )
+    (folder / "outer.py").write_text('"""Doc."""\ndef f():\n    from llmexp_utils.inner import g\n    return g\n')
     (folder / "inner.py").write_text("from . import deep\nSCRIPT = 'child.py'\n")
     for name in ("deep", "child", "other", "params"):
         (folder / f"{name}.py").write_text("x = 1\n")
@@ -175,9 +173,7 @@ def test_new_parameters_and_new_inputs_start_a_run(toy: Path, capsys: pytest.Cap
     assert "(file data/gold.txt changed, parameter seed changed)" in capsys.readouterr().out
 
 
-def test_a_missing_input_names_the_notebook_that_writes_it(
-    toy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_input_names_the_notebook_that_writes_it(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert say("notebook", "04") == 2
     assert capsys.readouterr().err == (
         "error: 04_validate_and_select: runs/smoke/candidates.txt does not exist; "
@@ -187,9 +183,7 @@ def test_a_missing_input_names_the_notebook_that_writes_it(
 
 def test_a_run_in_another_process_is_waited_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (toy / "runs/smoke/locks").mkdir(parents=True)
-    hold = (
-        "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"
-    )
+    hold = "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"
     lock = str(toy / "runs/smoke/locks" / f"{FIRST}.lock")
     with subprocess.Popen([sys.executable, "-c", hold % lock], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
@@ -203,9 +197,7 @@ def test_record_runs_the_notebooks_of_its_file_always(toy: Path) -> None:
     assert runs(toy) == [FIRST, FIRST] and (toy / "runs/record/records").is_dir()
 
 
-def test_bad_input_ends_with_one_line_before_anything_runs(
-    toy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_ends_with_one_line_before_anything_runs(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["study", "--profile", "smok"]) == 2
     assert capsys.readouterr().err == (
         "error: unknown profile 'smok': did you mean 'smoke'? (a profile is params/NAME.yaml)\n"

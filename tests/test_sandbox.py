@@ -267,9 +267,7 @@ def test_cache_resumes_after_a_half_written_line(runs: list[str], tmp_path: Path
     assert len(runs) == 7, "other limits are another question"
 
 
-def test_killed_batch_keeps_what_it_had(
-    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_batch_keeps_what_it_had(runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, jobs, counted = tmp_path / "cache.jsonl", programs(6), sandbox.attempt
 
     def breaks(job: Job, limits: Limits) -> tuple[Outcome, bool]:

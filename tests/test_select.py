@@ -116,9 +116,7 @@ def test_choose_stratified_takes_every_problem_in_turn() -> None:
 def test_choose_at_random_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     draws = [choose(frame, 3, "random", rng=np.random.default_rng(7)) for frame in (POOL, POOL[::-1])]
     pd.testing.assert_frame_equal(*draws)
-    orders = {
-        tuple(choose(POOL, 3, "random", rng=np.random.default_rng(seed)).fault_id) for seed in range(20)
-    }
+    orders = {tuple(choose(POOL, 3, "random", rng=np.random.default_rng(seed)).fault_id) for seed in range(20)}
     assert len(orders) > 10
 
 

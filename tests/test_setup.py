@@ -21,6 +21,7 @@ from llmexp_utils import paths
 from llmexp_utils.errors import StudyError
 
 VERBS = ["study", "test", "lab", "record", "figures", "report", "clean"]
+TESTS = "-m pytest -q --numprocesses 2 --dist loadfile --nbval-lax --nbval-cell-timeout 600 tests notebooks"
 COPIED = ["Makefile", "requirements.lock", "pyproject.toml"]
 # The default build of torch for Linux brings its own accelerator libraries, pinned by torch itself.
 ACCELERATOR = re.compile("nvidia-|cuda-|triton")
@@ -118,9 +119,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     """Run make as from a shell, not as a child of the make that runs the tests."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", *arguments]
-    return subprocess.run(
-        command, check=False, cwd=folder, env=clean | environment, capture_output=True, text=True
-    )
+    return subprocess.run(command, check=False, cwd=folder, env=clean | environment, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -156,9 +155,9 @@ def test_first_call_installs_and_second_starts_at_once(fresh: Path) -> None:
     calls = log(fresh)
     assert calls[0] == "-m venv --clear .venv"
     assert any(call.endswith("-r requirements.lock") for call in calls)
-    assert calls[-1] == "-m pytest -q"
+    assert calls[-1] == TESTS
     assert make(fresh, "test", "PYTHON=./python").returncode == 0
-    assert log(fresh) == ["-m pytest -q"]
+    assert log(fresh) == [TESTS]
 
 
 def test_touched_lock_installs_nothing_but_a_changed_one_does(fresh: Path) -> None:
@@ -166,7 +165,7 @@ def test_touched_lock_installs_nothing_but_a_changed_one_does(fresh: Path) -> No
     log(fresh)
     (fresh / "requirements.lock").touch()
     make(fresh, "test", "PYTHON=./python")
-    assert log(fresh) == ["-m pytest -q"]
+    assert log(fresh) == [TESTS]
     with (fresh / "requirements.lock").open("a") as stream:
         stream.write("one-more==1.0\n")
     make(fresh, "test", "PYTHON=./python")
@@ -191,19 +190,25 @@ def test_no_fitting_python_is_one_clear_line(fresh: Path, python: str) -> None:
     assert ours[0].startswith("error: ") and ours[0].endswith("make PYTHON=/path/to/python")
 
 
-@pytest.mark.parametrize("verb", ["study", "record", "figures", "report"])
-def test_profile_is_handed_on(fresh: Path, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "call"),
+    [
+        ("study", "-m llmexp_utils.run study --profile smoke"),
+        ("record", "-m llmexp_utils.run record"),
+        ("figures", "-m llmexp_utils.run notebook 07_results --profile smoke --force"),
+        ("report", "-m llmexp_utils.report"),
+    ],
+)
+def test_verbs_call_the_command_line(fresh: Path, verb: str, call: str) -> None:
     make(fresh, verb, "PYTHON=./python", "PROFILE=smoke")
-    assert log(fresh)[-1] == f"-m llmexp_utils.run {verb} --profile smoke"
+    assert log(fresh)[-1] == call
 
 
 def test_ci_passes_on_the_exit_code(fresh: Path, root: Path) -> None:
     (fresh / ".ci").mkdir()
     shutil.copy(root / ".ci" / "run", fresh / ".ci")
     (fresh / "Makefile").write_text("test:\n\t@echo '3 passed in 0.1s'; exit 3\n")
-    result = subprocess.run(
-        ["bash", fresh / ".ci" / "run"], check=False, cwd="/", capture_output=True, text=True
-    )
+    result = subprocess.run(["bash", fresh / ".ci" / "run"], check=False, cwd="/", capture_output=True, text=True)
     assert result.stdout == "3 passed in 0.1s\n"
     assert result.returncode == 2
 
@@ -211,9 +216,7 @@ def test_ci_passes_on_the_exit_code(fresh: Path, root: Path) -> None:
 # paths
 
 
-def test_repository_is_found_from_anywhere(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repository_is_found_from_anywhere(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (root, root / "tests", tmp_path):
         monkeypatch.chdir(folder)
         assert paths.repository() == root

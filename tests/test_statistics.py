@@ -121,9 +121,7 @@ def test_same_seed_same_table_in_any_row_order():
 
 
 def test_a_cell_without_baseline_is_said_and_not_counted():
-    data = pd.concat(
-        [frame({"C0": [0.0] * 9, "C3": [0.1, 0.2, 0.3] * 3}), frame({"C5": [1.0] * 9}).assign(n_real=0)]
-    )
+    data = pd.concat([frame({"C0": [0.0] * 9, "C3": [0.1, 0.2, 0.3] * 3}), frame({"C5": [1.0] * 9}).assign(n_real=0)])
     table = compare(data, rng=rng()).set_index("condition")
     assert np.isnan(table.loc["C5", "estimate"]) and table.loc["C5", "note"] == "no C0 in this cell"
     assert table.loc["C3", "p_holm"] == table.loc["C3", "p"]

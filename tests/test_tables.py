@@ -26,9 +26,7 @@ TABLE = pd.DataFrame(
 
 
 def save(folder, **options):
-    return save_table(
-        TABLE, "tab01_x", folder=folder, caption="Top_1 at\n95 %.", source="07_results", **options
-    )
+    return save_table(TABLE, "tab01_x", folder=folder, caption="Top_1 at\n95 %.", source="07_results", **options)
 
 
 def test_csv_keeps_six_digits(tmp_path):
@@ -63,10 +61,7 @@ def test_same_bytes_and_only_the_formats_asked_for(tmp_path):
 
 def test_numbers_as_text_stay_as_they_are(tmp_path):
     save_table(pd.DataFrame({"hash": ["1e5", "007"]}), "tab02_x", folder=tmp_path, caption="c")
-    assert (
-        "| 1e5 " in (tmp_path / "tab02_x.md").read_text()
-        and "| 007 " in (tmp_path / "tab02_x.md").read_text()
-    )
+    assert "| 1e5 " in (tmp_path / "tab02_x.md").read_text() and "| 007 " in (tmp_path / "tab02_x.md").read_text()
 
 
 def test_index_lists_figures_and_tables_with_caption_files_and_notebook(tmp_path):
@@ -77,9 +72,7 @@ def test_index_lists_figures_and_tables_with_caption_files_and_notebook(tmp_path
     plt.close(figure)
     (tmp_path / "README.md").write_text("not a table")
     text = write_index(tmp_path).read_text()
-    rows = [
-        [cell.strip() for cell in line.split(" |")] for line in text.splitlines() if line.startswith("| ")
-    ]
+    rows = [[cell.strip() for cell in line.split(" |")] for line in text.splitlines() if line.startswith("| ")]
     found = {row[0].strip("| "): row for row in rows}
     assert list(found) == ["Figure", "fig01_z", "Table", "tab01_x", "tab02_y"]
     assert "[png](fig01_z.png)" in text and "A \\| figure." in text and "05_finetune" in text

@@ -29,9 +29,7 @@ class Counting:
             raise RuntimeError("killed")
         with Path(self.log).open("a") as stream:
             stream.write(f"{seed}\n")
-        return tuple(
-            [np.arange(code.count("\n")) + self.bias for code in frame.code] for frame in (dev, test)
-        )
+        return tuple([np.arange(code.count("\n")) + self.bias for code in frame.code] for frame in (dev, test))
 
 
 def frame(n, start=0):

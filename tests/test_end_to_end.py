@@ -1,0 +1,103 @@
+"""The whole chain on a handful of functions, as `make study PROFILE=smoke` runs it, and what must be true of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llmexp_utils import frames
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "llmexp_utils.run", *arguments]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def smoke(root):
+    done = run(root, "study", "--profile", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root / "runs" / "smoke"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_table_and_figure_is_there(smoke):
+    figures = {path.stem.split("_")[0] for path in (smoke / "figures").glob("*.png")}
+    assert {
+        "fig01",
+        "fig02",
+        "fig03",
+        "fig04",
+        "fig05",
+        "fig06",
+        "fig07",
+        "fig08",
+        "fig10",
+        "fig11",
+        "fig14",
+    } <= figures
+    for path in (smoke / "figures").glob("*.png"):
+        assert path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists()
+    tables = {path.stem.split("_")[0] for path in (smoke / "results").glob("*.csv")}
+    assert {"tab01", "tab02", "tab03", "tab04", "tab05", "tab10", "tab11", "tab12", "tab13", "tab16"} <= tables
+
+
+def test_no_problem_is_trained_and_tested_on(smoke):
+    predictions = frames.read_frame(smoke / "predictions.parquet", frames.PREDICTIONS)
+    assert set(predictions.student) == {"frozen-llm", "minilm"}
+    assert predictions.groupby("fold").task_id.nunique().gt(0).all()
+
+
+def test_running_again_changes_nothing(root, smoke):
+    before = content(smoke / "figures") | content(smoke / "results")
+    again = run(root, "study", "--profile", "smoke")
+    assert again.returncode == 0 and "all is up to date" in again.stdout
+    forced = run(root, "notebook", "07", "--profile", "smoke", "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert content(smoke / "figures") | content(smoke / "results") == before
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.csv")), ids=lambda path: path.stem)
+def test_tables_are_the_golden_ones(smoke, path):
+    """Counts exactly; what a student learned within what another processor's rounding may change."""
+    expected, found = pd.read_csv(path), pd.read_csv(smoke / "results" / path.name)
+    exact = path.stem.startswith(("tab01", "tab02", "tab03", "tab04"))
+    pd.testing.assert_frame_equal(
+        found, expected, check_exact=False, rtol=1e-3 if exact else 0, atol=0 if exact else 0.3
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study", "--profile", "stduy"], "unknown profile 'stduy'"),
+        (
+            ["notebook", "07", "--params", "{bad}"],
+            "unknown parameter 'n_bootstraps' in 07_results: did you mean 'n_bootstrap'?",
+        ),
+        (["notebook", "05", "--params", "{text}"], "learning_rate"),
+        (["notebook", "02", "--params", "{arm}"], "unknown generator 'gpt'"),
+    ],
+)
+def test_bad_input_is_one_clear_line(root, tmp_path, arguments, message):
+    files = {
+        "bad": "07_results:\n  n_bootstraps: 5\n",
+        "text": "05_finetune_fault_localization:\n  learning_rate: 1e-4\n",
+        "arm": "02_inject_faults:\n  arms: [gpt/function]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    filled = [argument.format(**{name: tmp_path / f"{name}.yaml" for name in files}) for argument in arguments]
+    failed = run(root, *filled)
+    assert failed.returncode != 0
+    lines = [line for line in failed.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and message in lines[0], failed.stderr

@@ -1,0 +1,48 @@
+"""The external check: HumanEvalPack's faults, where they are at hand."""
+
+import json
+
+import pytest
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.humanevalpack import load_humanevalpack
+from llmexp_utils.metrics import random_floor
+from llmexp_utils.paths import data_dir
+
+
+def test_a_malformed_row_and_a_wrong_count_are_named(tmp_path):
+    path = tmp_path / "python.jsonl"
+    row = {
+        "task_id": "Python/0",
+        "declaration": "def f(x):\n",
+        "canonical_solution": "    return x + 1\n",
+        "buggy_solution": "    return x - 1\n",
+        "bug_type": "operator misuse",
+    }
+    path.write_text(json.dumps(row) + "\n{}\n")
+    with pytest.raises(StudyError, match="line 2: not a HumanEvalPack row"):
+        load_humanevalpack(path)
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(StudyError, match="has 1 rows, HumanEvalPack-Python has 164"):
+        load_humanevalpack(path)
+
+
+def test_counts_labels_and_floor_of_the_published_file(functions):
+    folder = data_dir()
+    path = folder / "humanevalpack" / "python.jsonl" if folder else None
+    if path is None or not path.is_file():
+        pytest.skip("LLMEXP_DATA_DIR has no humanevalpack/python.jsonl")
+    faults = load_humanevalpack(path)
+    types = faults.fault_type.value_counts().to_dict()
+    assert types == {
+        "value misuse": 44,
+        "missing logic": 33,
+        "excess logic": 31,
+        "operator misuse": 25,
+        "variable misuse": 23,
+        "function misuse": 8,
+    }
+    assert (faults.lines.map(len) == 1).sum() == 144
+    assert set(faults.task_id) == {function.task_id for function in functions}
+    assert {row.task_id: row.correct for row in faults.itertuples()} == {f.task_id: f.code for f in functions}
+    assert random_floor(faults).top1.mean() == pytest.approx(0.2355, abs=1e-3)
