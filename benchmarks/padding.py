@@ -65,9 +65,7 @@ class Clock(TrainerCallback):
         self.processor.append(time.process_time() - self.began[1])
 
 
-def counting_collator(
-    pad: int, pad_to: int, shapes: list[tuple[int, int]]
-) -> Callable[[Sequence[Item]], dict]:
+def counting_collator(pad: int, pad_to: int, shapes: list[tuple[int, int]]) -> Callable[[Sequence[Item]], dict]:
     """Collator that pads on to ``pad_to`` tokens and notes (tokens computed, tokens of code) a batch."""
 
     def collator(items: Sequence[Item]) -> dict[str, torch.Tensor]:

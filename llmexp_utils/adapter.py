@@ -1,7 +1,7 @@
 """Student (A) ``frozen-llm``: a small bidirectional transformer over the line states of a frozen code model.
 
-The idea is LLMAO's (Yang et al. 2024, arXiv 2310.01726); unlike its released code the attention has no causal mask, so that a
-line's score may depend on the lines below it, and lines are ranked within their function.
+The idea is LLMAO's (Yang et al. 2024, arXiv 2310.01726); unlike its released code the attention has no causal mask,
+so that a line's score may depend on the lines below it, and lines are ranked within their function.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Settings:
 def build(hidden: int, width: int) -> torch.nn.Module:
     """Untrained adapter: line states of several functions, one after the other, to one logit a line.
 
-    Nothing is padded: the lines of a batch form one sequence in which a line attends to the lines of its own function, to
-    those above it as well as to those below.
+    Nothing is padded: the lines of a batch form one sequence in which a line attends to the lines of its own
+    function, to those above it as well as to those below.
 
     Parameters
     ----------
@@ -73,11 +73,7 @@ def build(hidden: int, width: int) -> torch.nn.Module:
             start = torch.cat([torch.arange(n) for n in lengths.tolist()])
             end = lengths[function] - 1 - start
             x = self.read(states)
-            x = (
-                x
-                + self.from_start(start.clamp(max=POSITIONS - 1))
-                + self.from_end(end.clamp(max=POSITIONS - 1))
-            )
+            x = x + self.from_start(start.clamp(max=POSITIONS - 1)) + self.from_end(end.clamp(max=POSITIONS - 1))
             elsewhere = function[:, None] != function[None, :]
             return self.head(self.blocks(x[None], mask=elsewhere)[0])[:, 0]
 
@@ -142,9 +138,7 @@ def _epochs(n: int, rng: np.random.Generator) -> Iterator[int]:
         yield from rng.permutation(n).tolist()
 
 
-def _loss(
-    model: torch.nn.Module, states: Sequence[np.ndarray], labels: Sequence[Sequence[int]]
-) -> torch.Tensor:
+def _loss(model: torch.nn.Module, states: Sequence[np.ndarray], labels: Sequence[Sequence[int]]) -> torch.Tensor:
     """Mean over the functions."""
     import torch
 

@@ -77,9 +77,7 @@ def _download(name: str, asset: Asset, files: Sequence[AssetFile], progress: boo
     if free < total - done:
         need = f"{(total - done) / 1e6:,.0f} MB more, {free / 1e6:,.0f} MB are free"
         raise AssetError(f"{name} needs {need} in {cache_dir()}: make room, or set LLMEXP_CACHE_DIR")
-    bar = tqdm(
-        total=total, initial=done, unit="B", unit_scale=True, desc=name, disable=not (progress and files)
-    )
+    bar = tqdm(total=total, initial=done, unit="B", unit_scale=True, desc=name, disable=not (progress and files))
     with bar:
         from_hub(asset, files, bar.update)
         from_index(asset, files, bar.update)

@@ -21,17 +21,13 @@ def need(frame: pd.DataFrame, columns: list[str], unique: list[str]) -> None:
     """Refuse a frame that cannot be drawn: a missing column, no row, or two rows for one mark."""
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise StudyError(
-            f"cannot draw: no column {missing[0]!r} (columns: {', '.join(map(str, frame.columns))})"
-        )
+        raise StudyError(f"cannot draw: no column {missing[0]!r} (columns: {', '.join(map(str, frame.columns))})")
     if frame.empty:
         raise StudyError("cannot draw: the frame has no row")
     twice = frame[frame.duplicated(unique)] if unique else frame.iloc[:0]
     if len(twice):
         where = ", ".join(f"{name}={twice.iloc[0][name]}" for name in unique)
-        raise StudyError(
-            f"cannot draw: two rows for {where}: filter the frame (one student, one generator) first"
-        )
+        raise StudyError(f"cannot draw: two rows for {where}: filter the frame (one student, one generator) first")
 
 
 def by_look(frame: pd.DataFrame, column: str, looks: dict[str, Look]) -> list[tuple[str, pd.DataFrame]]:
@@ -56,9 +52,7 @@ def dodge(names: Sequence[str], step: float = 0.1) -> dict[str, float]:
 
 def percent(axis: Axis, sign: str = " %") -> Axes:
     """Show fractions of one as per cent."""
-    axis.set_major_formatter(
-        lambda value, _: f"{round(100 * value, 6):g}{sign}".replace("-", "\N{MINUS SIGN}")
-    )
+    axis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}{sign}".replace("-", "\N{MINUS SIGN}"))
     return axis.axes
 
 

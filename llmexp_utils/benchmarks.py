@@ -1,7 +1,8 @@
 """Benchmarks as plain records: functions with tests, gold faults, and the frozen split by problem.
 
-A fault frame (pandas) has one row a fault: ``fault_id, task_id, source, code, lines, correct, fault_type``; ``code`` and
-``correct`` are in the normal form of :mod:`llmexp_utils.code`, ``lines`` are 1-based numbers in ``code``.
+A fault frame (pandas) has one row a fault: ``fault_id, task_id, source, code, lines, correct, fault_type``;
+``code`` and ``correct`` are in the normal form of :mod:`llmexp_utils.code`, ``lines`` are 1-based numbers in
+``code``.
 """
 
 from __future__ import annotations
@@ -84,9 +85,7 @@ def load_humaneval(path: Path | None = None) -> list[Function]:
 
 def _function(row: dict[str, str]) -> Function:
     program = source_code.normalise(row["prompt"] + row["canonical_solution"])
-    return Function(
-        row["task_id"], row["entry_point"], program.preamble, program.code, row["prompt"], row["test"]
-    )
+    return Function(row["task_id"], row["entry_point"], program.preamble, program.code, row["prompt"], row["test"])
 
 
 def read_gold(path: Path) -> list[GoldFault]:
@@ -108,9 +107,7 @@ def apply_edit(fault: GoldFault, function: Function) -> str:
     lines, original = function.lines, fault.original.split("\n")
     start, end = fault.line - 1, fault.line - 1 + len(original)
     if lines[start:end] != original:
-        raise StudyError(
-            f"gold fault of {fault.task_id}, line {fault.line}: `original` is not the text of that line"
-        )
+        raise StudyError(f"gold fault of {fault.task_id}, line {fault.line}: `original` is not the text of that line")
     replacement = fault.faulty.split("\n") if fault.faulty else []
     return "\n".join([*lines[:start], *replacement, *lines[end:]]) + "\n"
 

@@ -125,9 +125,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
             for statement in body if isinstance(body, list) else []:
-                if isinstance(statement, ast.Expr) and isinstance(
-                    getattr(statement.value, "value", None), str
-                ):
+                if isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str):
                     statement.is_docstring = True
                     statement.is_whole_body = len(body) == 1 and not isinstance(node, ast.Module)
     return tree

@@ -1,7 +1,7 @@
 """What each condition trains on: real faults, and the faults added to them, in one fold.
 
-C0 real only; C2 real + mutants; C3 real + LLM faults chosen at random; C4 real + LLM faults chosen by Score; C5 LLM only;
-C5m mutants only; mix real + half LLM, half mutants. All are trained for the same number of optimiser steps.
+C0 real only; C2 real + mutants; C3 real + LLM faults chosen at random; C4 real + LLM faults chosen by Score; C5 LLM
+only; C5m mutants only; mix real + half LLM, half mutants. All are trained for the same number of optimiser steps.
 """
 
 from __future__ import annotations
@@ -39,15 +39,9 @@ class Pool:
     def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
         """Training faults that one arm of a generator wrote."""
         rows = self.part("llm", fold, "train")
-        same = (
-            (rows.generator == arm.generator)
-            & (rows.form == arm.form)
-            & (rows.policy.fillna("") == arm.policy)
-        )
+        same = (rows.generator == arm.generator) & (rows.form == arm.form) & (rows.policy.fillna("") == arm.policy)
         if not same.any():
-            raise StudyError(
-                f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again"
-            )
+            raise StudyError(f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again")
         return rows[same].reset_index(drop=True)
 
 

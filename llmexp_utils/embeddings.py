@@ -68,9 +68,7 @@ def embed_with_encoder(
     if not keys:
         return _encode([], folder, batch_size, pooling)
     if missing:
-        vectors.update(
-            zip(missing, _encode(list(missing.values()), folder, batch_size, pooling), strict=True)
-        )
+        vectors.update(zip(missing, _encode(list(missing.values()), folder, batch_size, pooling), strict=True))
         _write(cache, vectors)
     return np.stack([vectors[key] for key in keys])
 

@@ -181,17 +181,12 @@ def _run(
     for name, frame in {"train": train, "dev": dev, "test": test}.items():
         _check_frame(name, frame)
     if arguments.max_steps <= 0:
-        raise StudyError(
-            "max_steps is not set in the training arguments: students are compared at equal steps"
-        )
+        raise StudyError("max_steps is not set in the training arguments: students are compared at equal steps")
     torch.manual_seed(arguments.seed)
     backbone, tokenizer, window = load_encoder(choice)
     freeze(backbone, choice.frozen_layers, choice.freeze_embeddings)
     model = LineClassifier(backbone)
-    encoded = [
-        encode_functions(frame["code"], tokenizer, window, choice.indent_tokens)
-        for frame in (train, dev, test)
-    ]
+    encoded = [encode_functions(frame["code"], tokenizer, window, choice.indent_tokens) for frame in (train, dev, test)]
     functions = [function for part in encoded for function in part]
     share = float(np.mean([len(function.windows) > 1 for function in functions]))
     shortened = sum(function.shortened for function in functions)
@@ -262,9 +257,7 @@ def _identity(frames: Sequence[pd.DataFrame], arguments: TrainingArguments, choi
 
 def _last_checkpoint(folder: Path) -> str | None:
     """Newest complete checkpoint; one that a kill left half written is removed."""
-    found = sorted(
-        folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
-    )
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for path in found:
         try:
             json.loads((path / "trainer_state.json").read_text())  # the last file that is written
@@ -280,6 +273,4 @@ def _check_frame(name: str, frame: pd.DataFrame) -> None:
     for fault, code, lines in zip(frame["fault_id"], frame["code"], frame["lines"], strict=True):
         count = len(code.splitlines())
         if len(lines) == 0 or min(lines) < 1 or max(lines) > count:
-            raise StudyError(
-                f"fault {fault!r} of the {name} frame has labels {list(lines)} for {count} lines of code"
-            )
+            raise StudyError(f"fault {fault!r} of the {name} frame has labels {list(lines)} for {count} lines of code")

@@ -70,21 +70,15 @@ def load_encoder(choice: EncoderChoice | str) -> Encoder:
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            backbone, info = AutoModel.from_pretrained(
-                source, dtype=torch.float32, output_loading_info=True, **options
-            )
+            backbone, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **options)
         except Exception as error:  # a dozen libraries' own classes, from a missing file to a corrupt one
             raise _no_encoder(choice.name, error) from error
         missing = [key for key in info["missing_keys"] if not key.startswith(("decoder.", "pooler."))]
         if missing:
-            raise StudyError(
-                f"encoder {choice.name!r} has no weights for {missing[0]!r}: give a complete checkpoint"
-            )
+            raise StudyError(f"encoder {choice.name!r} has no weights for {missing[0]!r}: give a complete checkpoint")
         if choice.indent_tokens:
             tokenizer.add_tokens([INDENT], special_tokens=True)
-            backbone.resize_token_embeddings(
-                max(len(tokenizer), backbone.config.vocab_size), mean_resizing=False
-            )
+            backbone.resize_token_embeddings(max(len(tokenizer), backbone.config.vocab_size), mean_resizing=False)
     if hasattr(backbone, "decoder"):  # the T5 and BART families: only their encoder is used
         backbone = backbone.get_encoder()
     if hasattr(backbone, "pooler"):
@@ -148,9 +142,7 @@ def _window(choice: EncoderChoice, backbone: PreTrainedModel, tokenizer: PreTrai
         positions -= padding + 1  # RoBERTa's first position comes after that of the padding token
     if choice.window is not None:
         if choice.window < 8 or choice.window > (positions or choice.window):
-            raise StudyError(
-                f"window is {choice.window}: encoder {choice.name!r} takes 8 to {positions} tokens"
-            )
+            raise StudyError(f"window is {choice.window}: encoder {choice.name!r} takes 8 to {positions} tokens")
         return choice.window
     stated = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else None
     return min(filter(None, (positions, stated)), default=DEFAULT_WINDOW)

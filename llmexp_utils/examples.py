@@ -24,7 +24,7 @@ Ranking = list[list[str]]  # one list of fault ids an example, best first
 
 
 def single_line(gold: pd.DataFrame) -> pd.Series:
-    """Whether a gold fault replaces one line by one line with the same indentation: such a one serves both answer forms."""
+    """Whether a gold fault replaces one line by another with the same indentation: such a one serves both forms."""
     return gold.apply(lambda row: _replaced_line(row.correct, row.code) is not None, axis=1)
 
 

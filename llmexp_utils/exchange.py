@@ -101,9 +101,7 @@ def exchange_rate(
     for key, cell in cells(added, metric, names).items():
         curve = curves.get(key[: len(by)])
         if curve is None:
-            raise StudyError(
-                f"no exchange rate for {key}: no {baseline} with two or more numbers of real faults"
-            )
+            raise StudyError(f"no exchange rate for {key}: no {baseline} with two or more numbers of real faults")
         rows.append(dict(zip(names, key, strict=True)) | _worth(cell, curve, problems, *key[-2:]))
     return pd.DataFrame(rows)
 
@@ -144,9 +142,7 @@ def _worth(cell: Cell, curve: Curve, problems: Resample, n_real: int, n_added: i
         notes.append("no gain: no number of added faults is worth a real one")
     flat = float((curve.slope[1:] <= 0).mean())
     if flat > UNCLEAR:
-        return row | {
-            "note": "; ".join([*notes, f"no interval: in {flat:.0%} of draws real faults do not help"])
-        }
+        return row | {"note": "; ".join([*notes, f"no interval: in {flat:.0%} of draws real faults do not help"])}
     low, high = interval(n_eq[1:])
     row |= {
         "n_eq_low": low,

@@ -78,9 +78,7 @@ def _kernel_manager(sockets: Path) -> tuple[type, list[Any]]:
         @property
         def kernel_spec(self) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(
-                argv=[*command, "--log-level=CRITICAL"], display_name="Python 3", language="python"
-            )
+            return KernelSpec(argv=[*command, "--log-level=CRITICAL"], display_name="Python 3", language="python")
 
     return LocalKernelManager, made
 

@@ -106,11 +106,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path, schema: dict[str, str] | 
     optional = {name for name, kind in (schema or {}).items() if kind.endswith("?")}
     rows = []
     for number, row in enumerate(frame.to_dict("records"), start=1):
-        kept = {
-            key: value
-            for key, value in row.items()
-            if not (_empty(value) or (key in optional and value == ""))
-        }
+        kept = {key: value for key, value in row.items() if not (_empty(value) or (key in optional and value == ""))}
         try:
             rows.append(json.dumps(kept, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
         except ValueError as error:

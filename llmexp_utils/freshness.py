@@ -79,9 +79,7 @@ def lost(record: Record | None, root: Path) -> list[str]:
     """Results of the last success that no longer stand as they were written, in words."""
     known = record.outputs if record else {}
     now = {path: content_hash(root / path) for path in known}
-    return [
-        f"{path} was {'changed' if now[path] else 'removed'}" for path in known if now[path] != known[path]
-    ]
+    return [f"{path} was {'changed' if now[path] else 'removed'}" for path in known if now[path] != known[path]]
 
 
 def outputs(params: Params, root: Path, started: float) -> dict[str, str]:

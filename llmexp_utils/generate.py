@@ -88,9 +88,7 @@ def function_requests(
 def choose_request(function: Function, n_lines: int, seed: int) -> Request:
     """The greedy request for the lines that the generator itself would break (policy ``llm``)."""
     messages = tuple(prompts.choose_messages(function.code, n_lines))
-    return Request(
-        function.task_id, "choose", 0, 0, messages, Decoding(0.0, 1.0, MAX_TOKENS["choose"], seed * 1000)
-    )
+    return Request(function.task_id, "choose", 0, 0, messages, Decoding(0.0, 1.0, MAX_TOKENS["choose"], seed * 1000))
 
 
 def missing(requests: Iterable[Request], model: str, book: Recordings) -> list[Request]:
@@ -104,8 +102,9 @@ def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[di
     lost = missing(requests, model, book)
     if lost:
         raise StudyError(
-            f"{len(lost)} of {len(requests)} answers are not in {book.path} (first: {lost[0].task_id}, {lost[0].form}): "
-            "record them with `make record` or go back to the committed parameters"
+            f"{len(lost)} of {len(requests)} answers are not in {book.path} "
+            f"(first: {lost[0].task_id}, {lost[0].form}): "
+            "record them with `make record`, or go back to the committed parameters"
         )
     return [book[request.key(model)] for request in requests]
 

@@ -212,18 +212,14 @@ def _use_segments(model: PreTrainedModel) -> None:
     model.set_attn_implementation(ATTENTION)
 
 
-def _tokenise(
-    code: str, tokenizer: PreTrainedTokenizerFast, window: int
-) -> tuple[tuple[int, ...], np.ndarray]:
+def _tokenise(code: str, tokenizer: PreTrainedTokenizerFast, window: int) -> tuple[tuple[int, ...], np.ndarray]:
     """Tokens of a function and the token at which each of its lines ends."""
     if not code:
         raise StudyError("a function without text has no lines: drop it")
     encoded = tokenizer(code, return_offsets_mapping=True)
     tokens = tuple(encoded["input_ids"])
     if len(tokens) > window:
-        raise StudyError(
-            f"a function has {len(tokens)} tokens, the model reads {window}: drop it or split it"
-        )
+        raise StudyError(f"a function has {len(tokens)} tokens, the model reads {window}: drop it or split it")
     return tokens, line_ends(code, encoded["offset_mapping"])
 
 

@@ -1,7 +1,7 @@
-"""HumanEvalPack-Python: HumanEval's functions with faults that other people injected (Muennighoff et al. 2023, 2308.07124).
+"""HumanEvalPack-Python: HumanEval's functions with faults that other people injected (arXiv 2308.07124).
 
-Its problems are HumanEval's, so the frozen split holds for them too: a problem's fault is only tested on by students that
-did not train on the problem.
+Its problems are HumanEval's, so the frozen split holds for them too: a problem's fault is only tested on by
+students that did not train on the problem.
 """
 
 from __future__ import annotations

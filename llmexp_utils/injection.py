@@ -119,9 +119,7 @@ def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_ur
     return pd.concat(frames, ignore_index=True)
 
 
-def _answers(
-    arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None
-) -> list[pd.DataFrame]:
+def _answers(arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None) -> list[pd.DataFrame]:
     """Frames of the arms of one generator; all its requests of one form are recorded in one pass."""
     generator = arms[0].generator
     chosen: dict[str, list[int]] = {}
@@ -160,9 +158,7 @@ def _settle(
     """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
     book = Recordings(Path(folder) / f"{form}_{generator}.jsonl")
     if client:
-        engine = (
-            f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
-        )
+        engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
         generate.record(requests, model, generator, book, client.complete, engine)
     return generate.replay(requests, model, book)
 

@@ -147,9 +147,7 @@ def score_lines(
             chosen = order[start : start + batch_size]
             batch = collate([Item(function=functions[n], lines=()) for n in chosen], pad)
             batch.pop("targets")
-            logits = (
-                model(**{name: value.to(device) for name, value in batch.items()})["logits"].cpu().numpy()
-            )
+            logits = model(**{name: value.to(device) for name, value in batch.items()})["logits"].cpu().numpy()
             for n, row in zip(chosen, logits, strict=True):
                 scores[n] = row[: len(functions[n].reads)].astype(float)
     return scores
@@ -172,9 +170,7 @@ def freeze(backbone: PreTrainedModel, layers: int, embeddings: bool) -> None:
     for parameter_name, parameter in backbone.named_parameters():
         if parameter_name.startswith(f"{name}."):
             break
-        parameter.requires_grad_(
-            False
-        )  # one trainable parameter down here would keep the whole backward pass
+        parameter.requires_grad_(False)  # one trainable parameter down here would keep the whole backward pass
     blocks[:layers].requires_grad_(False)
 
 

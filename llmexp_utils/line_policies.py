@@ -42,10 +42,7 @@ def statement_kind(line: str) -> str:
     if first in KEYWORDS:
         return first
     head = text.split("==")[0].split("(")[0]
-    if any(
-        f" {operator}= " in head
-        for operator in ("+", "-", "*", "/", "//", "%", "**", "&", "|", "^", ">>", "<<")
-    ):
+    if any(f" {operator}= " in head for operator in ("+", "-", "*", "/", "//", "%", "**", "&", "|", "^", ">>", "<<")):
         return "augmented assignment"
     return "assignment" if " = " in head else "expression"
 

@@ -93,8 +93,7 @@ def encode_functions(
     prefix = [] if tokenizer.cls_token_id is None else [tokenizer.cls_token_id]
     separator = separator_id(tokenizer)
     return [
-        _encode(ids[end - len(lines) : end], prefix, separator, window)
-        for lines, end in zip(texts, ends, strict=True)
+        _encode(ids[end - len(lines) : end], prefix, separator, window) for lines, end in zip(texts, ends, strict=True)
     ]
 
 

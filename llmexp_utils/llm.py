@@ -44,9 +44,7 @@ def model_identity(generator: str, base_url: str = "") -> str:
         return f"{base_url.rstrip('/')}#{generator}"
     if generator not in EMBEDDED:
         known = ", ".join(EMBEDDED)
-        raise StudyError(
-            f"unknown generator {generator!r}: choose one of {known}, or give the base_url of a server"
-        )
+        raise StudyError(f"unknown generator {generator!r}: choose one of {known}, or give the base_url of a server")
     from llmexp_utils.asset_table import ASSETS
 
     return ASSETS[EMBEDDED[generator]].files[0].sha256
@@ -74,9 +72,7 @@ class Client:
         except openai.APIStatusError as error:
             raise StudyError(f"{self.base_url} refuses: {error.status_code} (is {API_KEY} set?)") from error
         except openai.OpenAIError as error:
-            raise StudyError(
-                f"{self.base_url} does not answer: start the server or correct base_url"
-            ) from error
+            raise StudyError(f"{self.base_url} does not answer: start the server or correct base_url") from error
 
     def complete(self, messages: Sequence[Message], decoding: Decoding) -> Answer:
         """Ask for one answer."""
@@ -137,9 +133,7 @@ def serve(gguf: Path, threads: int) -> Iterator[tuple[str, str]]:
             process.stdin.flush()
             address = process.stdout.readline().strip()
             if not address:
-                raise StudyError(
-                    f"the llama.cpp server did not start with {gguf.name}: is there enough memory?"
-                )
+                raise StudyError(f"the llama.cpp server did not start with {gguf.name}: is there enough memory?")
             yield f"{address}/v1", key
         finally:
             process.kill()

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 LAYERS = 16
 
 
-def load_lower_layers(
-    source: str | Path, layers: int = LAYERS
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Load the embedding and the first decoder blocks of a causal language model.
 
     The first call reads the whole model (about a minute and 3 GB of memory for half a billion parameters) and
@@ -87,9 +85,7 @@ def _content_hash(source: Path) -> str:
         return _file_hash(source)
     files = sorted(source.glob("*.safetensors")) + sorted(source.glob("*.json"))
     if not files:
-        raise StudyError(
-            f"{source} is neither a GGUF file nor a folder of a transformers model: check the path"
-        )
+        raise StudyError(f"{source} is neither a GGUF file nor a folder of a transformers model: check the path")
     return hashlib.sha256(" ".join(f"{file.name} {_file_hash(file)}" for file in files).encode()).hexdigest()
 
 
@@ -128,13 +124,9 @@ def _cut(model: PreTrainedModel, layers: int, source: Path) -> PreTrainedModel:
     from transformers import AutoModel
 
     if not all(hasattr(model, name) for name in ("layers", "norm", "embed_tokens")):
-        raise StudyError(
-            f"{source}: {type(model).__name__} is not a decoder of the Llama or Qwen build: use one"
-        )
+        raise StudyError(f"{source}: {type(model).__name__} is not a decoder of the Llama or Qwen build: use one")
     if not 1 <= layers <= len(model.layers):
-        raise StudyError(
-            f"{source} has {len(model.layers)} layers: ask for 1 to {len(model.layers)}, not {layers}"
-        )
+        raise StudyError(f"{source} has {len(model.layers)} layers: ask for 1 to {len(model.layers)}, not {layers}")
     config = copy.deepcopy(model.config)
     config.num_hidden_layers = layers
     if getattr(config, "layer_types", None):

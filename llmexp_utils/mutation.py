@@ -104,16 +104,12 @@ def mutate(code: str, preamble: str = "") -> list[Mutant]:
     original = normalise(_join(preamble, code))
     seen = {tuple(tokens(original.code))}
     found = (
-        _mutant(original, operator, edit, seen)
-        for operator, edits in _edits(original.code).items()
-        for edit in edits
+        _mutant(original, operator, edit, seen) for operator, edits in _edits(original.code).items() for edit in edits
     )
     return [mutant for mutant in found if mutant is not None]
 
 
-def sample_mutants(
-    functions: Sequence[Function], n_per_function: int, rng: np.random.Generator
-) -> pd.DataFrame:
+def sample_mutants(functions: Sequence[Function], n_per_function: int, rng: np.random.Generator) -> pd.DataFrame:
     """Draw mutants evenly over the operators: first the operator, then the place, then the change there.
 
     A uniform draw over all mutants would be mostly variable replacements, which have the most places.

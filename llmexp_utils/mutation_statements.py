@@ -49,9 +49,7 @@ def assignment_replacement(node: ast.AST, source: Source) -> Iterator[Edit]:
         old = SYMBOLS.get(type(node.op), "@")
         sides = (node.target, node.value)
         others = (
-            ()
-            if any(is_sequence(side, source) for side in sides)
-            else (*other_arithmetic(old), *BITWISE.get(old, ()))
+            () if any(is_sequence(side, source) for side in sides) else (*other_arithmetic(old), *BITWISE.get(old, ()))
         )
         for new in ("", *others):
             yield source.swap_between(node.target, node.value, f"{old}=", f"{new}=")

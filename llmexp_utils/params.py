@@ -124,9 +124,7 @@ def _explain(error: Any) -> str:
         advice = f"write {int(value)}" if value.is_integer() else "write a whole number"
         return f"{place}: {value!r} is a decimal number; {advice}"
     if kind == "string_type" and isinstance(value, bool):
-        return (
-            f"{place}: {value!r} is not text; write it in quotes (YAML reads yes, no, on, off as true, false)"
-        )
+        return f"{place}: {value!r} is not text; write it in quotes (YAML reads yes, no, on, off as true, false)"
     if kind == "string_type" and isinstance(value, int | float):
         return f'{place}: {value!r} is a number; write it in quotes, "{value}"'
     if kind == "literal_error":
@@ -135,9 +133,7 @@ def _explain(error: Any) -> str:
         advice = hint(value, choices) if choices else f"; known: {expected}"
         return f"{place}: unknown value {value!r}{advice}"
     if error["msg"].startswith("Input should be "):
-        return (
-            f"{place}: {value!r} does not fit; it should be {error['msg'].removeprefix('Input should be ')}"
-        )
+        return f"{place}: {value!r} does not fit; it should be {error['msg'].removeprefix('Input should be ')}"
     return f"{place}: {error['msg'].removeprefix('Value error, ')}"
 
 

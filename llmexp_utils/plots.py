@@ -108,6 +108,4 @@ def save_figure(
             stream = BytesIO()
             fig.savefig(stream, format=suffix, dpi=160, bbox_inches="tight", metadata=metadata)
             contents[suffix] = stream.getvalue()
-    return [
-        atomic_write(Path(folder) / f"{name}.{suffix}", contents[suffix]) for suffix in ("pdf", "png", "csv")
-    ]
+    return [atomic_write(Path(folder) / f"{name}.{suffix}", contents[suffix]) for suffix in ("pdf", "png", "csv")]

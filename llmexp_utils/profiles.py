@@ -32,9 +32,7 @@ def profile_path(folder: Path, name: str) -> Path:
     """File of a profile by name; an unknown name lists those that exist."""
     known = [path.stem for path in folder.glob("*.yaml")]
     if name not in known:
-        raise StudyError(
-            f"unknown profile '{name}'{hint(name, known)} (a profile is {folder.name}/NAME.yaml)"
-        )
+        raise StudyError(f"unknown profile '{name}'{hint(name, known)} (a profile is {folder.name}/NAME.yaml)")
     return folder / f"{name}.yaml"
 
 

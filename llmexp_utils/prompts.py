@@ -14,14 +14,14 @@ from dataclasses import dataclass
 Message = dict[str, str]
 
 TASK = {
-    "line": "You help to test debugging tools. You are given a correct Python function and one of its lines. Answer with that "
-    "line only, rewritten with a realistic programming mistake, one that a person could make. The function must still run, "
-    "but give wrong results.",
-    "function": "You help to test debugging tools. You are given a correct Python function. Answer with the function only, "
-    "rewritten with one realistic programming mistake, one that a person could make. The function must still run, but give "
-    "wrong results.",
-    "choose": "You help to test debugging tools. You read a correct Python function and say in which lines a programmer "
-    "would most plausibly make a mistake.",
+    "line": "You help to test debugging tools. You are given a correct Python function and one of its lines. "
+    "Answer with that line only, rewritten with a realistic programming mistake, one that a person could make. "
+    "The function must still run, but give wrong results.",
+    "function": "You help to test debugging tools. You are given a correct Python function. "
+    "Answer with the function only, rewritten with one realistic programming mistake, one that a person could make. "
+    "The function must still run, but give wrong results.",
+    "choose": "You help to test debugging tools. You read a correct Python function and say in which lines a "
+    "programmer would most plausibly make a mistake.",
 }
 FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
@@ -66,7 +66,10 @@ def function_messages(examples: Sequence[Example], code: str) -> list[Message]:
 def choose_messages(code: str, n_lines: int) -> list[Message]:
     """Chat that asks for the numbers of the lines most worth a fault (the ``llm`` line policy)."""
     numbered = "".join(f"{number}: {line}\n" for number, line in enumerate(code.splitlines(), start=1))
-    ask = f"Name the {n_lines} lines where a mistake is most plausible. Answer with their numbers only, separated by commas."
+    ask = (
+        f"Name the {n_lines} lines where a mistake is most plausible. "
+        "Answer with their numbers only, separated by commas."
+    )
     return [
         {"role": "system", "content": TASK["choose"]},
         {"role": "user", "content": f"{_fence(numbered)}\n{ask}"},

@@ -35,9 +35,7 @@ def footer(start: float, **facts: object) -> None:
     rows = {"seconds": f"{time.perf_counter() - start:.1f}"}
     rows |= {name: _text(value) for name, value in facts.items()}
     rows["code"] = commit()
-    rows["machine"] = (
-        f"{platform.system()} {platform.machine()}, {cores()} of {os.cpu_count()} cores, {cpu_model()}"
-    )
+    rows["machine"] = f"{platform.system()} {platform.machine()}, {cores()} of {os.cpu_count()} cores, {cpu_model()}"
     installed = {"python": platform.python_version()} | versions()
     rows["versions"] = ", ".join(f"{name} {number}" for name, number in installed.items())
     width = max(map(len, rows))

@@ -97,3 +97,13 @@ class Recordings:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._by_key[record["key"]] = record
+
+
+def agreement(folder: Path, reference: Path) -> dict[str, tuple[int, int]]:
+    """How many answers two folders of recordings both hold, and how many of those are the same, by file name."""
+    counts = {}
+    for path in sorted(Path(folder).glob("*.jsonl")):
+        one, other = Recordings(path), Recordings(Path(reference) / path.name)
+        both = [key for key in one._by_key if key in other]
+        counts[path.stem] = (len(both), sum(one[key]["answer"] == other[key]["answer"] for key in both))
+    return counts

@@ -62,9 +62,7 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
 def _interval(row: object) -> str:
     if pd.isna(row.estimate):
         return ""
-    points = [
-        f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in (row.estimate, row.low, row.high)
-    ]
+    points = [f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in (row.estimate, row.low, row.high)]
     star = " *" if row.p_holm < 0.05 else ""
     return f"{points[0]} [{points[1]}, {points[2]}]{star}"
 
@@ -72,15 +70,9 @@ def _interval(row: object) -> str:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--results", default="results", help="folder of the tables, relative to the repository"
-    )
-    parser.add_argument(
-        "--figures", default="figures", help="folder of the figures, relative to the repository"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing, exit 1 if the README is not current"
-    )
+    parser.add_argument("--results", default="results", help="folder of the tables, relative to the repository")
+    parser.add_argument("--figures", default="figures", help="folder of the figures, relative to the repository")
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if the README is not current")
     options = parser.parse_args()
     try:
         root = repository()

@@ -28,8 +28,7 @@ from llmexp_utils.study import Study, about, notebook_name, open_study, run_note
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    _stop_on_signals()
     try:
         return options.command(options, repository())
     except (StudyError, FileNotFoundError) as error:
@@ -39,6 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         name = f"{options.name}: " if options.command is notebook else ""
         return _fail(f"{name}interrupted; the same command continues", 130)
+
+
+def _stop_on_signals() -> None:
+    """Let Ctrl-C, a termination and a lost terminal stop the run alike.
+
+    A shell starts background jobs with SIGINT ignored, and so would Snakemake and the kernels: then nothing could stop
+    them. ``nohup`` ignores SIGHUP on purpose, and that stays.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def study(options: argparse.Namespace, root: Path) -> int:
@@ -57,9 +68,7 @@ def study(options: argparse.Namespace, root: Path) -> int:
     if code == 0:
         print(f"profile {opened.profile.name}: complete after {about((time.monotonic() - started) / 60)[6:]}")
     elif not any(opened.failure_path(name).exists() for name in waiting):
-        return _fail(
-            "Snakemake stopped before a notebook failed; its newest log in .snakemake/log says why", 1
-        )
+        return _fail("Snakemake stopped before a notebook failed; its newest log in .snakemake/log says why", 1)
     return code
 
 
@@ -92,11 +101,7 @@ def check(options: argparse.Namespace, root: Path) -> int:
 def _announce(opened: Study, waiting: Sequence[str]) -> None:
     minutes = [opened.minutes(name) for name in waiting]
     total = about(sum(value or 0 for value in minutes)) if any(minutes) else "no estimate yet"
-    plan = (
-        f"{len(waiting)} of {len(opened.params)} notebooks to run, {total}"
-        if waiting
-        else "all is up to date"
-    )
+    plan = f"{len(waiting)} of {len(opened.params)} notebooks to run, {total}" if waiting else "all is up to date"
     print(f"profile {opened.profile.name}: {plan}", flush=True)
 
 
@@ -127,9 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument("--profile", default="study", help="file params/PROFILE.yaml (default: study)")
     one = commands.add_parser("study", parents=[profile], help="run every notebook that is out of date")
-    one.add_argument(
-        "--from", dest="start", metavar="NAME", help="run this one again, then what changed by it"
-    )
+    one.add_argument("--from", dest="start", metavar="NAME", help="run this one again, then what changed by it")
     one.add_argument("--only", metavar="NAME", help="run this notebook alone")
     one.add_argument("--cores", type=int, help="cores to use (default: all)")
     one.set_defaults(command=study)

@@ -155,9 +155,7 @@ def choose(
     return kept.reset_index(drop=True)
 
 
-def deduplicate(
-    frame: pd.DataFrame, reserved: pd.DataFrame | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def deduplicate(frame: pd.DataFrame, reserved: pd.DataFrame | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Drop faults whose faulty text has the same tokens as a reserved fault or as an earlier row.
 
     Parameters
@@ -227,9 +225,7 @@ def _blemish(correct: str, code: str, max_lines: int, too_large: str) -> str:
     return too_large if lines_touched(correct, code) > max_lines else ""
 
 
-def _split(
-    frame: pd.DataFrame, reasons: list[str], names: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(frame: pd.DataFrame, reasons: list[str], names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts = [(name, reasons.count(name)) for name in names] + [("kept", reasons.count(""))]
     kept = frame[[reason == "" for reason in reasons]].reset_index(drop=True)
     return kept, pd.DataFrame(counts, columns=["reason", "count"])
@@ -263,6 +259,4 @@ def _cosines(pairs: list[tuple[str, str]], embed: Embed) -> np.ndarray:
 def _require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise StudyError(
-            f"{what} needs the column(s) {', '.join(missing)}: statistics() adds those of the Score"
-        )
+        raise StudyError(f"{what} needs the column(s) {', '.join(missing)}: statistics() adds those of the Score")

@@ -44,7 +44,8 @@ class StateStore:
         """Arrays (n_lines, hidden), float16, mapped from the file."""
         if not keys:
             return []
-        rows = np.memmap(self._rows, np.float16, "r").reshape(-1, self.hidden)
+        whole = self._rows.stat().st_size // (2 * self.hidden)  # a killed run may have left a piece of a row
+        rows = np.memmap(self._rows, np.float16, "r", shape=(whole, self.hidden))
         return [rows[start : start + n] for start, n in (self._place[key] for key in keys)]
 
     def add(self, keys: Sequence[str], states: Sequence[np.ndarray]) -> None:
@@ -67,7 +68,7 @@ class StateStore:
 
 def pair_key(model: str, correct: str, code: str) -> str:
     """Key of a version's states: they depend on the model and on both texts (see :mod:`hidden_states`)."""
-    return hashlib.sha256("\0".join((model, correct, code)).encode()).hexdigest()
+    return hashlib.sha256(f"{model}\0{correct}\0{code}".encode()).hexdigest()
 
 
 def line_states_of(
@@ -98,30 +99,22 @@ def line_states_of(
     """
     from llmexp_utils.lower_layers import model_id
 
-    path = _weights(source)
+    path = weights(source)
     model = model_id(path)
     store = StateStore(Path(cache) / "states" / model[:16], _hidden_size(path))
     keys = [pair_key(model, correct, code) for code, correct in zip(codes, corrects, strict=True)]
-    wanted = {
-        key: pair
-        for key, pair in zip(keys, zip(codes, corrects, strict=True), strict=True)
-        if key not in store
-    }
+    wanted = {key: pair for key, pair in zip(keys, zip(codes, corrects, strict=True), strict=True) if key not in store}
     if wanted:
         _read(wanted, store, path, workers, progress)
     return store.get(keys)
 
 
-def _read(
-    wanted: dict[str, tuple[str, str]], store: StateStore, path: Path, workers: int, progress: bool
-) -> None:
+def _read(wanted: dict[str, tuple[str, str]], store: StateStore, path: Path, workers: int, progress: bool) -> None:
     import filelock
     from tqdm.auto import tqdm
 
     by_correct = sorted(wanted, key=lambda key: wanted[key][1])  # versions of one function share its reading
-    parts = [
-        by_correct[start : start + FUNCTIONS_A_TASK] for start in range(0, len(by_correct), FUNCTIONS_A_TASK)
-    ]
+    parts = [by_correct[start : start + FUNCTIONS_A_TASK] for start in range(0, len(by_correct), FUNCTIONS_A_TASK)]
     tasks = [[(key, *wanted[key]) for key in part] for part in parts]
     bar = tqdm(total=len(wanted), desc="reading functions", unit="function", disable=not progress)
     with filelock.FileLock(store.folder / "writer.lock"), bar:
@@ -155,7 +148,8 @@ def _loaded(path: Path) -> tuple:
     return load_lower_layers(path)
 
 
-def _weights(source: str | Path) -> Path:
+def weights(source: str | Path) -> Path:
+    """Path of the weights: ``source`` itself, or the embedded file of that name."""
     if Path(source).exists():
         return Path(source)
     from llmexp_utils.assets import fetch

@@ -57,9 +57,7 @@ def resample(task_ids: Sequence[str], rng: np.random.Generator, draws: int = DRA
     tasks = pd.Index(sorted(set(task_ids)), name="task_id")
     if tasks.empty:
         raise StudyError("no fault to resample: the frame is empty")
-    return Resample(
-        tasks, rng.multinomial(len(tasks), np.full(len(tasks), 1 / len(tasks)), draws).astype(float)
-    )
+    return Resample(tasks, rng.multinomial(len(tasks), np.full(len(tasks), 1 / len(tasks)), draws).astype(float))
 
 
 def rounded(value: np.ndarray | float) -> np.ndarray | float:
@@ -114,9 +112,7 @@ def cells(per_fault: pd.DataFrame, metric: str, by: Sequence[str]) -> dict[tuple
     twice = frame.duplicated([*by, "fault_id", "seed"])
     if twice.any():
         where = _name(frame[twice].iloc[0][[*by, "fault_id", "seed"]].to_dict())
-        raise StudyError(
-            f"two rows for {where}: filter the frame, or add the column that differs to the cells"
-        )
+        raise StudyError(f"two rows for {where}: filter the frame, or add the column that differs to the cells")
     return {key: _cell(group, metric) for key, group in frame.groupby(list(by), dropna=False, observed=True)}
 
 
@@ -231,9 +227,7 @@ def paired(cell: Cell, base: Cell, name: str) -> pd.Series:
     """Difference of two cells fault by fault, which must be the same faults; ``name`` is for the message."""
     if set(cell.values.index) != set(base.values.index):
         counts = f"{len(cell.values)} faults against {len(base.values)} of the baseline"
-        raise StudyError(
-            f"{name}: {counts}, not the same ones; finish the grid or keep the folds that both have"
-        )
+        raise StudyError(f"{name}: {counts}, not the same ones; finish the grid or keep the folds that both have")
     return cell.values - base.values.reindex(cell.values.index)
 
 

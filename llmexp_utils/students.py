@@ -30,11 +30,12 @@ class FrozenLLM:
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the scores, apart from data and seed."""
-        return asdict(self.settings)
+        from llmexp_utils.lower_layers import model_id
+        from llmexp_utils.states import GENERATOR, weights
 
-    def run(
-        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
-    ) -> tuple[Scores, Scores]:
+        return asdict(self.settings) | {"states": model_id(weights(GENERATOR))}
+
+    def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Train on ``train``; scores of the lines of the dev and of the test faults."""
         from llmexp_utils import adapter
 
@@ -44,9 +45,7 @@ class FrozenLLM:
     def _states(self, frame: pd.DataFrame) -> list[np.ndarray]:
         from llmexp_utils.states import line_states_of
 
-        return line_states_of(
-            list(frame.code), list(frame.correct), Path(self.cache), workers=1, progress=False
-        )
+        return line_states_of(list(frame.code), list(frame.correct), Path(self.cache), workers=1, progress=False)
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,7 @@ class FineTuned:
         """Everything that decides the scores, apart from data and seed."""
         return {name: value for name, value in asdict(self).items() if name != "cache"}
 
-    def run(
-        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
-    ) -> tuple[Scores, Scores]:
+    def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Fine-tune on ``train``; scores of the lines of the dev and of the test faults."""
         from llmexp_utils.encoder_student import train_and_score
 

@@ -1,7 +1,7 @@
 """The grid: many training runs side by side, each one kept by content as soon as it has ended.
 
-A run is a job for a student: what to train on, what to choose its threshold on, what to score. Its key covers all of it, so
-a grid that was killed continues, an overlapping grid shares its runs, and changed data are new runs.
+A run is a job for a student: what to train on, what to choose its threshold on, what to score. Its key covers all
+of it, so a grid that was killed continues, an overlapping grid shares its runs, and changed data are new runs.
 """
 
 from __future__ import annotations
@@ -86,9 +86,7 @@ def run_grid(
     folder = Path(cache) / "fits" / student.name
     keys = [job.key(student) for job in jobs]
     todo = {key: job for key, job in zip(keys, jobs, strict=True) if not (folder / f"{key}.json").exists()}
-    with tqdm(
-        total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=f"training {student.name}"
-    ) as bar:
+    with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=f"training {student.name}") as bar:
         bar.disable = not progress
         for key, scores in _run(student, todo, workers):
             atomic_write(folder / f"{key}.json", json.dumps(scores))

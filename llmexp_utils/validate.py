@@ -1,4 +1,4 @@
-"""From candidates to faults: the tests decide, hygiene and duplicates are counted (arXiv 2408.08553, validation step)."""
+"""From candidates to faults: the tests decide, what is dropped is counted (arXiv 2408.08553, validation)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def with_verdicts(
     by_id = {function.task_id: function for function in functions}
     unknown = set(faults.task_id) - by_id.keys()
     if unknown:
-        raise StudyError(
-            f"no tests for {sorted(unknown)[0]} ({len(unknown)} problems): load the whole benchmark"
-        )
+        raise StudyError(f"no tests for {min(unknown)} ({len(unknown)} problems): load the whole benchmark")
     jobs = []
     for row in faults.itertuples():
         function = by_id[row.task_id]
@@ -51,9 +49,7 @@ def as_faults(candidates: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(source="llm", fault_type="", lines=[changed_lines(*pair) for pair in pairs])
 
 
-def keep_faults(
-    tested: pd.DataFrame, gold: pd.DataFrame, max_lines: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def keep_faults(tested: pd.DataFrame, gold: pd.DataFrame, max_lines: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Faults worth training on: they fail the tests, are small, and are neither repeated nor a gold fault.
 
     Returns
@@ -70,9 +66,7 @@ def keep_faults(
     dropped = pd.concat([size_funnel, repeat_funnel])
     dropped = dropped[(dropped.reason != "kept") & (dropped["count"] > 0)]
     kept_row = {"reason": "kept", "count": len(kept)}
-    return kept, pd.concat(
-        [pd.DataFrame([broken, passed]), dropped, pd.DataFrame([kept_row])], ignore_index=True
-    )
+    return kept, pd.concat([pd.DataFrame([broken, passed]), dropped, pd.DataFrame([kept_row])], ignore_index=True)
 
 
 def funnel(candidates: pd.DataFrame, tested: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.recordings import Decoding, Recordings, request_key
+from llmexp_utils.recordings import Decoding, Recordings, agreement, request_key
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 DECODING = Decoding(1.0, 0.95, 80, 0)
@@ -61,3 +61,11 @@ def test_a_second_writer_is_refused(tmp_path):
     with Recordings(path).writer(), pytest.raises(StudyError, match="another run"):
         with Recordings(path).writer():
             pass
+
+
+def test_agreement_counts_what_both_hold_and_what_is_the_same(tmp_path):
+    for folder, answers in (("new", {"a": "1", "b": "2", "c": "3"}), ("old", {"a": "1", "b": "x", "d": "4"})):
+        with Recordings(tmp_path / folder / "line_m.jsonl").writer() as book:
+            for key, answer in answers.items():
+                book.append({"key": key, "answer": answer})
+    assert agreement(tmp_path / "new", tmp_path / "old") == {"line_m": (2, 1)}

@@ -114,7 +114,7 @@ def test_of_a_shared_folder_only_what_the_run_wrote_is_recorded(tmp_path: Path) 
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A toy study in the working folder, whose notebooks run in this process."""
     stub: dict[str, Any] = {}
-    exec(toy_study.STUB, stub)  # noqa: S102
+    exec(toy_study.STUB, stub)
 
     def in_process(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path) -> None:
         executed.parent.mkdir(exist_ok=True)
@@ -284,14 +284,17 @@ def test_the_kernel_is_this_python_over_ipc_and_its_failure_is_one_line(
 
 
 def test_an_interrupted_run_leaves_no_kernel_and_a_partial_notebook(tmp_path: Path) -> None:
+    """Also when it was started as a shell starts background jobs: with SIGINT ignored."""
     root = make_study(tmp_path / "toy", stub=False)
     write_toy(root, FIRST, "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)")
     line = [sys.executable, "-m", "llmexp_utils.run", "notebook", FIRST, "--profile", "smoke"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     process = subprocess.Popen(line, cwd=root, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     limit = time.monotonic() + 120
     while not ((root / "pid").exists() and (root / "pid").read_text()) and time.monotonic() < limit:
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error == f"error: {FIRST}: interrupted; the same command continues\n"

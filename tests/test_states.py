@@ -33,6 +33,7 @@ def test_a_kill_loses_only_what_was_being_written(tmp_path, torn):
             stream.write(b"12345")
     again = StateStore(tmp_path, 4)
     assert "c" not in again
+    np.testing.assert_array_equal(again.get(["a"])[0], states[0])
     again.add(["c"], states[2:])
     for store in (again, StateStore(tmp_path, 4)):
         for one, other in zip(store.get(["a", "b", "c"]), states, strict=True):
