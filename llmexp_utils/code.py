@@ -111,11 +111,6 @@ def tokens(code: str) -> list[str]:
     return [names.get(token.type, token.string) for token in found if token.type not in skip]
 
 
-def same_syntax(one: str, other: str) -> bool:
-    """Whether two programs have the same syntax tree."""
-    return ast.dump(parse(one)) == ast.dump(parse(other))
-
-
 def _opcodes(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
     return difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
 

@@ -22,6 +22,7 @@ import pandas as pd
 from llmexp_utils.encoders import MINILM, EncoderChoice, as_choice, load_encoder, quiet
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_windows import EncodedFunction, encode_functions
+from llmexp_utils.reproducible import seeded
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -166,7 +167,13 @@ def fine_tune(
     return frame
 
 
-def _run(
+def _run(*arguments: Any) -> LineScores:
+    """One run on one thread, from its own seed: the same bytes whatever else runs, and however many cores there are."""
+    with seeded(arguments[3].seed):
+        return _train_and_score(*arguments)
+
+
+def _train_and_score(
     train: pd.DataFrame,
     dev: pd.DataFrame,
     test: pd.DataFrame,
@@ -174,15 +181,12 @@ def _run(
     choice: EncoderChoice,
     progress: bool,
 ) -> LineScores:
-    import torch
-
     from llmexp_utils.line_classifier import LineClassifier, freeze, score_lines
 
     for name, frame in {"train": train, "dev": dev, "test": test}.items():
         _check_frame(name, frame)
     if arguments.max_steps <= 0:
         raise StudyError("max_steps is not set in the training arguments: students are compared at equal steps")
-    torch.manual_seed(arguments.seed)
     backbone, tokenizer, window = load_encoder(choice)
     freeze(backbone, choice.frozen_layers, choice.freeze_embeddings)
     model = LineClassifier(backbone)

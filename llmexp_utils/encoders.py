@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,3 +147,14 @@ def _window(choice: EncoderChoice, backbone: PreTrainedModel, tokenizer: PreTrai
         return choice.window
     stated = tokenizer.model_max_length if tokenizer.model_max_length < NO_LIMIT else None
     return min(filter(None, (positions, stated)), default=DEFAULT_WINDOW)
+
+
+def weights_id(name: str) -> str:
+    """What tells one encoder's weights from another's: the pinned hash, the content of a folder, or a hub name."""
+    from llmexp_utils.asset_table import ASSETS
+
+    if name == MINILM:
+        return next(file.sha256 for file in ASSETS[MINILM_ASSET].files if file.name.endswith(".safetensors"))
+    files = sorted(path for path in Path(name).glob("*") if path.suffix in (".safetensors", ".bin", ".json"))
+    content = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return hashlib.sha256(content.encode()).hexdigest() if files else name

@@ -129,6 +129,11 @@ def imported_modules(sources: Iterable[str], package: Path = PACKAGE) -> list[st
     return sorted(found)
 
 
+def modules_hash(modules: Iterable[str], package: Path = PACKAGE) -> str:
+    """One hash of the code of some modules; comments, layout and docstrings do not count."""
+    return _hash("\n".join(_module_hash(package, module) for module in sorted(modules)))
+
+
 def read_record(path: Path) -> Record | None:
     """Record of the last successful run; None when there is none that can be read."""
     try:

@@ -21,7 +21,6 @@ from llmexp_utils.prompts import Example, Message
 from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
 
 MAX_TOKENS = {"line": 80, "function": 400, "choose": 30}
-STATUSES = ("no answer", "does not parse", "unchanged", "renamed or new imports", "candidate")
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[di
         raise StudyError(
             f"{len(lost)} of {len(requests)} answers are not in {book.path} "
             f"(first: {lost[0].task_id}, {lost[0].form}): "
-            "record them with `make record`, or go back to the committed parameters"
+            "set mode to record for 02_inject_faults, or go back to the committed parameters"
         )
     return [book[request.key(model)] for request in requests]
 
@@ -123,8 +122,8 @@ def record(
     """
     from tqdm.auto import tqdm
 
-    lost = missing(requests, model, book)
     with book.writer():
+        lost = missing(requests, model, book)
         for request in tqdm(lost, desc=f"asking {generator}", unit="answer"):
             answer = ask(request.messages, request.decoding)
             book.append(_recorded(request, model, generator, answer, engine))
@@ -172,6 +171,8 @@ def read_candidate(function: Function, form: str, line: int, answer: str) -> tup
         return "does not parse", ""
     if same:
         return "unchanged", ""
+    if len(program.code.splitlines()) != program.code.count("\n"):
+        return "does not parse", ""  # a line separator inside a string: lines could not be counted
     known_imports = set(function.preamble.splitlines())
     if function.entry_point not in names or set(program.preamble.splitlines()) - known_imports:
         return "renamed or new imports", ""

@@ -19,7 +19,7 @@ from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, examples_for
 from llmexp_utils.generate import Request
-from llmexp_utils.llm import Client, connect, model_identity
+from llmexp_utils.llm import EMBEDDED, Client, connect, model_identity
 from llmexp_utils.prompts import read_chosen_lines
 from llmexp_utils.recordings import Recordings
 
@@ -48,14 +48,15 @@ def parse_arm(text: str) -> Arm:
     >>> parse_arm("qwen2.5-coder-0.5b/line/uniform").policy
     'uniform'
     """
-    parts = text.split("/")
-    form = parts[1] if len(parts) > 1 else ""
-    policy = parts[2] if len(parts) > 2 else ""
-    fits = (form == "function" and len(parts) == 2) or (form == "line" and policy in line_policies.POLICIES)
-    if len(parts) > 3 or not parts[0] or not fits:
+    generator, _, form = text.rpartition("/")
+    policy = ""
+    if form in line_policies.POLICIES:
+        policy = form
+        generator, _, form = generator.rpartition("/")
+    if not generator or (form, bool(policy)) not in (("function", False), ("line", True)):
         policies = ", ".join(f"GENERATOR/line/{policy}" for policy in line_policies.POLICIES)
         raise StudyError(f"unknown arm {text!r}: write GENERATOR/function or one of {policies}")
-    return Arm(parts[0], form, policy)
+    return Arm(generator, form, policy)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def requests_of(arm: Arm, plan: Plan, chosen: Mapping[str, Sequence[int]]) -> li
         if arm.form == "function":
             requests += generate.function_requests(function, examples, plan.n_samples["function"], *settings)
         else:
-            picks = line_policies.occurrences(_lines(arm, plan, function, chosen, weights))
+            picks = line_policies.occurrences(function, _lines(arm, plan, function, chosen, weights))
             requests += generate.line_requests(function, examples, picks, *settings)
     return requests
 
@@ -107,15 +108,16 @@ def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_ur
     mode : {"replay", "record"}
         ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
     base_url : str
-        An OpenAI-compatible server that has the arms' generators; empty for the embedded ones.
+        An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
     """
     frames = []
     by_generator: dict[str, list[Arm]] = {}
     for arm in arms:
         by_generator.setdefault(arm.generator, []).append(arm)
     for generator, its_arms in by_generator.items():
-        with _asker(generator, mode, base_url) as ask:
-            frames += _answers(its_arms, plan, folder, model_identity(generator, base_url), ask)
+        server = "" if generator in EMBEDDED else base_url
+        with _asker(generator, mode, server) as ask:
+            frames += _answers(its_arms, plan, folder, model_identity(generator, server), ask)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -156,7 +158,7 @@ def _settle(
     form: str, requests: list[Request], generator: str, folder: Path, model: str, client: Client | None
 ) -> list[dict]:
     """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
-    book = Recordings(Path(folder) / f"{form}_{generator}.jsonl")
+    book = Recordings(Path(folder) / f"{form}_{generator.replace('/', '_')}.jsonl")
     if client:
         engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
         generate.record(requests, model, generator, book, client.complete, engine)

@@ -26,7 +26,7 @@ KEYWORDS = (
     "continue",
     "pass",
 )
-NOT_ASKED = ("def ", "async def ", "class ", "@", "else:", "try:", "finally:", "pass", "import ", "from ")
+NOT_ASKED = ("def ", "async def ", "class ", "@", "else:", "try:", "finally:", "import ", "from ")
 
 
 def statement_kind(line: str) -> str:
@@ -34,13 +34,15 @@ def statement_kind(line: str) -> str:
 
     Examples
     --------
-    >>> [statement_kind(line) for line in ("    if x == 1:", "total += 1", "n = 0", "out.append(n)")]
-    ['if', 'augmented assignment', 'assignment', 'expression']
+    >>> [statement_kind(line) for line in ("    if x == 1:", "total += 1", "n = 0", "out.append(n)", "else:")]
+    ['if', 'augmented assignment', 'assignment', 'expression', 'header']
     """
     text = line.strip()
     first = text.split("(")[0].split(":")[0].split(" ")[0]
     if first in KEYWORDS:
         return first
+    if text.startswith(NOT_ASKED):
+        return "header"
     head = text.split("==")[0].split("(")[0]
     if any(f" {operator}= " in head for operator in ("+", "-", "*", "/", "//", "%", "**", "&", "|", "^", ">>", "<<")):
         return "augmented assignment"
@@ -76,7 +78,11 @@ def gold_weights(gold: pd.DataFrame) -> dict[tuple[str, int], float]:
     for code in gold.correct.unique():
         lines = code.splitlines()
         everywhere.update(_cell(lines, line) for line in _askable(lines))
-    faulty = Counter(_cell(row.code.splitlines(), row.lines[0]) for row in gold.itertuples())
+    faulty: Counter[tuple[str, int]] = Counter()
+    for row in gold.itertuples():
+        lines = row.code.splitlines()
+        if row.lines[0] in _askable(lines):
+            faulty[_cell(lines, row.lines[0])] += 1
     scale = (sum(everywhere.values()) + len(everywhere)) / (sum(faulty.values()) + len(everywhere))
     return {cell: scale * (faulty[cell] + 1) / (count + 1) for cell, count in everywhere.items()}
 
@@ -96,13 +102,17 @@ def named(function: Function, n: int, chosen: Sequence[int], rng: np.random.Gene
     return [lines[turn % len(lines)] for turn in range(n)] if lines else uniform(function, n, rng)
 
 
-def occurrences(lines: Sequence[int]) -> list[tuple[int, int]]:
-    """Each line with how often it was asked before: the same pair is the same request in every policy."""
-    seen: Counter[int] = Counter()
+def occurrences(function: Function, lines: Sequence[int]) -> list[tuple[int, int]]:
+    """Each line with how often its text was asked before: the same pair is the same request in every policy.
+
+    The prompt names a line by its text, so two lines with the same text are told apart by their count.
+    """
+    seen: Counter[str] = Counter()
     pairs = []
     for line in lines:
-        pairs.append((line, seen[line]))
-        seen[line] += 1
+        text = function.lines[line - 1].strip()
+        pairs.append((line, seen[text]))
+        seen[text] += 1
     return pairs
 
 
@@ -116,5 +126,6 @@ def _cell(lines: Sequence[str], line: int) -> tuple[str, int]:
 
 
 def _askable(lines: Sequence[str]) -> list[int]:
-    found = [number for number, line in enumerate(lines, 1) if not line.strip().startswith(NOT_ASKED)]
+    texts = [line.strip() for line in lines]
+    found = [n for n, text in enumerate(texts, 1) if text != "pass" and not text.startswith(NOT_ASKED)]
     return found or [len(lines)]

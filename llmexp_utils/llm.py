@@ -23,7 +23,6 @@ EMBEDDED = {
 }
 API_KEY = "LLMEXP_API_KEY"
 CONTEXT = 4096
-START_SECONDS = 120
 
 
 @dataclass(frozen=True)

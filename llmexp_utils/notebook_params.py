@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from llmexp_utils.errors import StudyError
 from llmexp_utils.params import Params, Reads, Writes
 
 Count = Annotated[int, Field(ge=1)]
@@ -13,6 +14,19 @@ Whole = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Fold = Annotated[int, Field(ge=0, le=4)]
+
+
+def _is_arm(text: str) -> str:
+    from llmexp_utils.injection import parse_arm
+
+    try:
+        parse_arm(text)
+    except StudyError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+ArmName = Annotated[str, AfterValidator(_is_arm)]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
 
 
@@ -55,7 +69,7 @@ class InjectFaults(Reporting):
     recordings: str
     mode: Literal["replay", "record"]
     base_url: str
-    arms: Annotated[list[str], Field(min_length=1)]
+    arms: Annotated[list[ArmName], Field(min_length=1)]
     examples: Literal["semantic", "random"]
     n_functions: Count
     line_samples: Count
@@ -84,15 +98,16 @@ class FinetuneFaultLocalization(Common):
 
     notebook: ClassVar[str] = "05_finetune_fault_localization"
     pool: Reads
+    examples: Literal["semantic", "random"]
     n_functions: Count
-    main_arm: str
+    main_arm: ArmName
     conditions: Annotated[list[Condition], Field(min_length=1)]
     n_real: Annotated[list[Count], Field(min_length=1)]
     n_added: Count
     sweep_conditions: list[Condition]
     sweep_real: Count
     sweep_added: list[Count]
-    arms: list[str]
+    arms: list[ArmName]
     arm_added: Count
     folds: Annotated[list[Fold], Field(min_length=1)]
     seeds: Annotated[list[Whole], Field(min_length=1)]

@@ -51,10 +51,13 @@ class Recordings:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._load()
+
+    def _load(self) -> None:
         self._by_key: dict[str, dict[str, Any]] = {}
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        text = self.path.read_bytes().decode("utf-8", errors="replace") if self.path.exists() else ""
         whole, _, self._torn = text.rpartition("\n")
-        for number, line in enumerate(whole.splitlines(), start=1):
+        for number, line in enumerate(whole.split("\n") if whole else [], start=1):
             try:
                 record = json.loads(line)
                 self._by_key[record["key"]] = record
@@ -72,7 +75,7 @@ class Recordings:
 
     @contextmanager
     def writer(self) -> Iterator[Recordings]:
-        """Hold the file for writing: a second writer is refused, a torn last line is cut off first."""
+        """Hold the file for writing: read it again, cut a torn last line off; a second writer is refused."""
         import filelock
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,15 +85,14 @@ class Recordings:
         except filelock.Timeout:
             raise StudyError(f"{self.path} is being written by another run: wait for it or stop it") from None
         try:
+            self._load()  # another writer may have been at work since
             if self._torn:
                 with self.path.open("r+b") as stream:
-                    stream.truncate(self.path.stat().st_size - len(self._torn.encode()))
+                    stream.truncate(stream.read().rfind(b"\n") + 1)
                 self._torn = ""
             yield self
         finally:
             lock.release()
-            lock_file = Path(lock.lock_file)
-            lock_file.unlink(missing_ok=True)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one answer and write it through to the file."""

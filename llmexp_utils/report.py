@@ -16,6 +16,7 @@ from llmexp_utils.paths import atomic_write, repository
 from llmexp_utils.plots import CONDITIONS
 from llmexp_utils.tables import write_index
 
+STUDENT = "frozen-llm"
 BEGIN, END = "<!-- results: begin (made by `make report`) -->", "<!-- results: end -->"
 
 
@@ -29,7 +30,8 @@ def results_block(results: Path, figures: str) -> str:
     figures : str
         Folder of its figures, relative to the README.
     """
-    gains, control = _table(results, "tab10_gain_by_condition"), _table(results, "tab11_gain_over_mutants")
+    gains, control = (_table(results, name) for name in ("tab10_gain_by_condition", "tab11_gain_over_mutants"))
+    gains, control = gains[gains.student == STUDENT], control[control.student == STUDENT]
     caption = (results / "tab10_gain_by_condition.md").read_text(encoding="utf-8").splitlines()[0]
     lines = [f"![Top-1 by number of real faults]({figures}/fig10_top1_by_real_faults.png)", "", caption, ""]
     lines += [
@@ -86,7 +88,7 @@ def main() -> int:
         print("README.md is current" if before == after else "README.md is not current: run make report")
         return int(before != after)
     atomic_write(readme, after)
-    write_index(root / options.figures)
+    write_index(root / options.figures, root / options.results)
     return 0
 
 

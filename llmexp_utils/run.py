@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,9 @@ def record(options: argparse.Namespace, root: Path) -> int:
     names = [name for name in NOTEBOOKS if name in sections]
     opened = open_study(root, path, names)
     for name in names:
+        folder = getattr(opened.params[name], "recordings", "")
+        if folder.startswith("runs/"):
+            shutil.rmtree(root / folder, ignore_errors=True)  # ask again: what is on record is not asked
         run_notebook(opened, name, force=True)
     return 0
 

@@ -97,27 +97,33 @@ def line_states_of(
     list of ndarray
         One (n_lines, hidden) float16 array a function.
     """
+    import filelock
+
     from llmexp_utils.lower_layers import model_id
 
     path = weights(source)
-    model = model_id(path)
-    store = StateStore(Path(cache) / "states" / model[:16], _hidden_size(path))
-    keys = [pair_key(model, correct, code) for code, correct in zip(codes, corrects, strict=True)]
-    wanted = {key: pair for key, pair in zip(keys, zip(codes, corrects, strict=True), strict=True) if key not in store}
-    if wanted:
-        _read(wanted, store, path, workers, progress)
+    model, hidden = model_id(path), _hidden_size(path)
+    folder = Path(cache) / "states" / model[:16]
+    pairs = list(zip(codes, corrects, strict=True))
+    keys = [pair_key(model, correct, code) for code, correct in pairs]
+    store = StateStore(folder, hidden)
+    if all(key in store for key in keys):
+        return store.get(keys)
+    with filelock.FileLock(folder / "writer.lock"):
+        store = StateStore(folder, hidden)  # another process may have read some of them meanwhile
+        wanted = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in store}
+        if wanted:
+            _read(wanted, store, path, workers, progress)
     return store.get(keys)
 
 
 def _read(wanted: dict[str, tuple[str, str]], store: StateStore, path: Path, workers: int, progress: bool) -> None:
-    import filelock
     from tqdm.auto import tqdm
 
     by_correct = sorted(wanted, key=lambda key: wanted[key][1])  # versions of one function share its reading
     parts = [by_correct[start : start + FUNCTIONS_A_TASK] for start in range(0, len(by_correct), FUNCTIONS_A_TASK)]
     tasks = [[(key, *wanted[key]) for key in part] for part in parts]
-    bar = tqdm(total=len(wanted), desc="reading functions", unit="function", disable=not progress)
-    with filelock.FileLock(store.folder / "writer.lock"), bar:
+    with tqdm(total=len(wanted), desc="reading functions", unit="function", disable=not progress) as bar:
         for keys, states in _results(tasks, path, workers):
             store.add(keys, states)
             bar.update(len(keys))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.adapter import Settings
+from llmexp_utils.freshness import modules_hash
 
 Scores = Sequence[np.ndarray]
 
@@ -29,11 +31,12 @@ class FrozenLLM:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the scores, apart from data and seed."""
+        """Everything that decides the scores, apart from data and seed: settings, weights, code, library."""
         from llmexp_utils.lower_layers import model_id
         from llmexp_utils.states import GENERATOR, weights
 
-        return asdict(self.settings) | {"states": model_id(weights(GENERATOR))}
+        code = modules_hash(("adapter", "hidden_states", "lower_layers", "states"))
+        return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Train on ``train``; scores of the lines of the dev and of the test faults."""
@@ -68,8 +71,13 @@ class FineTuned:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the scores, apart from data and seed."""
-        return {name: value for name, value in asdict(self).items() if name != "cache"}
+        """Everything that decides the scores, apart from data and seed: settings, weights, code, libraries."""
+        from llmexp_utils.encoders import weights_id
+
+        settings = {name: value for name, value in asdict(self).items() if name != "cache"}
+        code = modules_hash(("encoder_student", "encoders", "line_classifier", "line_windows"))
+        libraries = {name: version(name) for name in ("torch", "transformers")}
+        return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Fine-tune on ``train``; scores of the lines of the dev and of the test faults."""

@@ -43,7 +43,7 @@ def test_a_killed_recording_continues_with_what_is_missing(tmp_path):
 
 
 def test_a_missing_recording_is_one_line_that_says_what_to_do(tmp_path):
-    with pytest.raises(StudyError, match=r"3 of 3 answers are not in .*make record") as error:
+    with pytest.raises(StudyError, match=r"3 of 3 answers are not in .*set mode to record") as error:
         generate.replay(requests(), "m", Recordings(tmp_path / "none.jsonl"))
     assert "\n" not in str(error.value)
 
@@ -89,7 +89,12 @@ def test_uniform_asks_every_line_before_it_asks_one_again():
 
 
 def test_occurrences_count_repeats():
-    assert line_policies.occurrences([3, 5, 3, 3]) == [(3, 0), (5, 0), (3, 1), (3, 2)]
+    assert line_policies.occurrences(FUNCTION, [3, 5, 3, 3]) == [(3, 0), (5, 0), (3, 1), (3, 2)]
+
+
+def test_lines_with_the_same_text_are_different_requests():
+    twins = Function("T/0", "f", "", "def f(x):\n    if x:\n        return 1\n    return 1\n", "", "")
+    assert line_policies.occurrences(twins, [3, 4]) == [(3, 0), (4, 1)]
 
 
 def test_gold_weights_prefer_what_is_faulty_in_the_gold_set():

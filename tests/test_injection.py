@@ -25,7 +25,7 @@ def plan(functions, gold):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gen", "gen/whole", "gen/line", "gen/line/best", "gen/function/uniform", "a/b/line/gold"]
+    "text", ["", "gen", "/function", "gen/whole", "gen/line", "gen/line/best", "gen/function/uniform"]
 )
 def test_an_unknown_arm_says_what_can_be_written(text):
     with pytest.raises(StudyError, match="GENERATOR/function or one of GENERATOR/line/uniform"):
@@ -33,7 +33,7 @@ def test_an_unknown_arm_says_what_can_be_written(text):
 
 
 def test_an_arm_is_written_as_it_is_read():
-    for text in ("gen/line/llm", "gen/function"):
+    for text in ("gen/line/llm", "gen/function", "owner/model/line/gold"):
         assert injection.parse_arm(text).name == text
 
 
@@ -90,6 +90,6 @@ def test_committed_recordings_answer_the_default_plan(plan):
     assert not generate.missing(injection.requests_of(arm, plan, {}), model_identity(arm.generator), book)
 
 
-def test_replay_without_recordings_names_make_record(plan, tmp_path):
-    with pytest.raises(StudyError, match="make record"):
+def test_replay_without_recordings_says_what_to_set(plan, tmp_path):
+    with pytest.raises(StudyError, match="set mode to record"):
         injection.answers_of([injection.parse_arm("qwen2.5-coder-0.5b/line/uniform")], plan, tmp_path, "replay")

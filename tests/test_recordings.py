@@ -36,7 +36,24 @@ def test_answers_survive_and_are_appended(tmp_path):
         book.append(entry("b"))
     again = Recordings(path)
     assert len(again) == 2 and "a" in again and again["b"]["answer"] == "B"
-    assert not list(tmp_path.glob("*.lock"))
+
+
+def test_an_answer_may_hold_any_line_break(tmp_path):
+    path = tmp_path / "book.jsonl"
+    with Recordings(path).writer() as book:
+        book.append({"key": "a", "answer": "one\u2028two\u0085three\nfour"})
+    assert Recordings(path)["a"]["answer"] == "one\u2028two\u0085three\nfour"
+    with Recordings(path).writer() as book:
+        book.append(entry("b"))
+    assert len(Recordings(path)) == 2
+
+
+def test_a_writer_sees_what_another_one_added(tmp_path):
+    early = Recordings(tmp_path / "book.jsonl")
+    with Recordings(tmp_path / "book.jsonl").writer() as other:
+        other.append(entry("a"))
+    with early.writer():
+        assert "a" in early
 
 
 def test_a_torn_last_line_is_dropped_and_cut_off_before_the_next_answer(tmp_path):
