@@ -208,7 +208,9 @@ def test_ci_passes_on_the_exit_code(fresh: Path, root: Path) -> None:
     (fresh / ".ci").mkdir()
     shutil.copy(root / ".ci" / "run", fresh / ".ci")
     (fresh / "Makefile").write_text("test:\n\t@echo '3 passed in 0.1s'; exit 3\n")
-    result = subprocess.run(["bash", fresh / ".ci" / "run"], check=False, cwd="/", capture_output=True, text=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["bash", fresh / ".ci" / "run"]
+    result = subprocess.run(command, check=False, cwd="/", env=clean, capture_output=True, text=True)
     assert result.stdout == "3 passed in 0.1s\n"
     assert result.returncode == 2
 
