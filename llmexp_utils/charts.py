@@ -92,7 +92,7 @@ def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline
         ax.plot(row.estimate, place, marker=look.marker, color=look.colour, markerfacecolor=face)
         ax.text(1.02, place, f"{points(row.estimate)} [{points(row.low)}, {points(row.high)}]", **side)
     ax.axvline(0, color="black", linewidth=0.8)
-    labels = [f"{CONDITIONS[row.condition].label}, n = {row.n_real}" for row in rows.itertuples()]
+    labels = [f"{CONDITIONS[row.condition].label}, against {row.n_real} real" for row in rows.itertuples()]
     ax.set_yticks(places, labels)
     ax.set_ylim(len(rows) - 0.4 + 0.6 * gaps.max(), -0.6)
     ax.grid(axis="y", visible=False)
@@ -151,7 +151,7 @@ def arms(ax: Axes, frame: pd.DataFrame, *, floor: float, metric: str = "Top-1") 
     names = ["condition", "generator", "form", "policy"]
     need(frame, [*names, "estimate", "low", "high"], names)
     rows = frame.sort_values([*names], kind="stable").reset_index(drop=True)
-    generators = [name for name in dict.fromkeys(rows["generator"]) if name]
+    generators = [name for name in dict.fromkeys(frame["generator"]) if name]
     colours = dict(zip(generators, MODEL_COLOURS, strict=False))
     labels = []
     for place, row in enumerate(rows.itertuples()):

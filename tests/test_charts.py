@@ -81,10 +81,10 @@ def test_difference_has_a_row_a_comparison(ax):
     difference(ax, frame)
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
     assert labels == [
-        "real + mutants, n = 8",
-        "real + LLM, Score, n = 8",
-        "real + mutants, n = 32",
-        "real + LLM, Score, n = 32",
+        "real + mutants, against 8 real",
+        "real + LLM, Score, against 8 real",
+        "real + mutants, against 32 real",
+        "real + LLM, Score, against 32 real",
     ]
     texts = [text.get_text() for text in ax.texts]
     assert texts[1] == "+5.0 [+2.0, +8.0]" and texts[3] == "−2.0 [−5.0, +1.0]"
