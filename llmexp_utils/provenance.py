@@ -42,16 +42,6 @@ def footer(start: float, **facts: object) -> None:
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
 
 
-def stamp(**facts: object) -> dict[str, object]:
-    """Facts to store inside a result file: package versions and ``facts``, in a fixed order.
-
-    Time, host, commit and the Python version are left out on purpose: they differ between runs that give
-    the same numbers, and would make every committed result look changed. :func:`footer` prints them.
-    """
-    plain = {name: number.partition("+")[0] for name, number in versions().items()}  # "+cpu" is the machine
-    return {**dict(sorted(facts.items())), "versions": plain}
-
-
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Versions of those packages that are installed; none is imported."""
     found = {}

@@ -67,6 +67,9 @@ class Recordings:
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_key)
+
     def __contains__(self, key: str) -> bool:
         return key in self._by_key
 
@@ -106,6 +109,6 @@ def agreement(folder: Path, reference: Path) -> dict[str, tuple[int, int]]:
     counts = {}
     for path in sorted(Path(folder).glob("*.jsonl")):
         one, other = Recordings(path), Recordings(Path(reference) / path.name)
-        both = [key for key in one._by_key if key in other]
+        both = [key for key in one if key in other]
         counts[path.stem] = (len(both), sum(one[key]["answer"] == other[key]["answer"] for key in both))
     return counts

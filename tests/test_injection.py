@@ -77,7 +77,7 @@ def test_committed_recordings_have_their_provenance(path: Path):
     book = Recordings(path)
     form, _, generator = path.stem.partition("_")
     assert generator in EMBEDDED and len(book)
-    for key in book._by_key:
+    for key in book:
         record = book[key]
         assert record["form"] == form and record["generator"] == generator
         assert record["model"] == model_identity(generator)
