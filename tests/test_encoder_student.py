@@ -35,7 +35,7 @@ from llmexp_utils.line_windows import EncodedFunction, encode_functions, grouped
 FAMILIES = ("bert", "roberta", "t5")
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 POSITIONS = 130
-LEARN = {"steps": 30, "learning_rate": 1e-2}
+LEARN = {"steps": 60, "learning_rate": 5e-3}  # all families learn it from each of several seeds: no test of luck
 
 
 @pytest.fixture(autouse=True)
