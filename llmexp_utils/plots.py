@@ -6,8 +6,10 @@ one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +50,34 @@ SOURCES = {
     "random": Look("LLM, random choice", CONDITIONS["C3"].colour, "^"),
     "score": Look("LLM, chosen by Score", CONDITIONS["C4"].colour, "D"),
 }
-# Generators are no condition: other colours (Tol, muted).
-MODEL_COLOURS = ("#332288", "#999933", "#882255", "#44AA99")
+# Generators are no condition: other colours (Tol, muted). Read them through `model_colours`.
+EMBEDDED_COLOURS = {"qwen2.5-coder-1.5b": "#332288", "qwen2.5-coder-0.5b": "#999933"}
+MODEL_COLOURS = (*EMBEDDED_COLOURS.values(), "#882255", "#44AA99", "#DDCC77", "#661100")
+
+
+def model_colours(names: Iterable[str]) -> dict[str, str]:
+    """Colour of each generator: an embedded one always has its own, the others share out what is left by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Generators, in any order and repeated or not; an empty name (no generator) is left out.
+
+    Returns
+    -------
+    dict
+        Colour by name, in the order in which the names were first given; beyond four other generators, colours
+        repeat.
+
+    Examples
+    --------
+    >>> model_colours(["qwen2.5-coder-0.5b", "other"])
+    {'qwen2.5-coder-0.5b': '#999933', 'other': '#882255'}
+    """
+    given = [name for name in dict.fromkeys(names) if name]
+    others = sorted(set(given) - EMBEDDED_COLOURS.keys())
+    colours = EMBEDDED_COLOURS | dict(zip(others, cycle(MODEL_COLOURS[len(EMBEDDED_COLOURS) :]), strict=False))
+    return {name: colours[name] for name in given}
 
 
 def style() -> dict[str, object]:

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, save_figure, style
+from llmexp_utils.llm import EMBEDDED
+from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, model_colours, save_figure, style
 
 DATA = pd.DataFrame({"x": [1, 2], "y": [0.123456789, 1 / 3]})
 
@@ -44,6 +45,14 @@ def test_conditions_differ_in_colour_marker_and_label():
 def test_sources_wear_the_colour_of_their_condition_and_generators_none():
     assert SOURCES["gold"].colour == CONDITIONS["C0"].colour and SOURCES["score"].colour == CONDITIONS["C4"].colour
     assert not set(MODEL_COLOURS) & {look.colour for look in CONDITIONS.values()}
+
+
+def test_a_generator_has_one_colour_whatever_stands_beside_it():
+    big, small = EMBEDDED
+    alone, together = model_colours([small]), model_colours(["x/other", small, big, small, ""])
+    assert list(together) == ["x/other", small, big] and len(set(together.values())) == 3
+    assert alone[small] == together[small] and set(together.values()) <= set(MODEL_COLOURS)
+    assert model_colours(["b", "a"]) == model_colours(["a", "b"])
 
 
 def test_every_file_is_written_and_the_same_the_second_time(fig, tmp_path):
