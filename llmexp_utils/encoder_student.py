@@ -95,7 +95,6 @@ def train_and_score(
     learning_rate: float = 5e-5,
     seed: int = 0,
     output_dir: Path | str,
-    progress: bool = False,
 ) -> LineScores:
     """Fine-tune an encoder on faults and score the lines of others: one run of a grid.
 
@@ -110,8 +109,6 @@ def train_and_score(
     output_dir : Path or str
         Where checkpoints are kept until the run is complete; the same call after a kill continues from the
         last.
-    progress : bool
-        Show a progress bar.
 
     Returns
     -------
@@ -121,56 +118,8 @@ def train_and_score(
     arguments = training_arguments(
         output_dir, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
     )
-    return _run(train, dev, test, arguments, as_choice(encoder), progress)
-
-
-def fine_tune(
-    train_frame: pd.DataFrame,
-    dev_frame: pd.DataFrame,
-    test_frame: pd.DataFrame,
-    arguments: TrainingArguments,
-    encoder: EncoderChoice | str = MINILM,
-    seed: int = 0,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Fine-tune an encoder with arguments that a notebook shows, and predict the test faults.
-
-    Parameters
-    ----------
-    train_frame, dev_frame, test_frame : DataFrame
-        Fault frames. ``dev_frame`` only fixes the threshold.
-    arguments : TrainingArguments
-        ``max_steps`` must be set: students are compared at equal steps. Any checkpoints lie below
-        ``output_dir``.
-    encoder : EncoderChoice or str
-        See :class:`EncoderChoice`.
-    seed : int
-        Takes the place of the arguments' seed.
-
-    Returns
-    -------
-    DataFrame
-        One row a test fault: ``fault_id``, ``task_id``, ``fault_type``, ``n_lines``, ``scores``, ``lines``,
-        ``threshold``; ``attrs["window_share"]`` is the share of functions that needed more than one window.
-    """
-    from llmexp_utils.metrics import choose_threshold
-
-    arguments = copy.copy(arguments)
-    arguments.seed = seed
-    scores = _run(train_frame, dev_frame, test_frame, arguments, as_choice(encoder), progress)
-    threshold = choose_threshold(dev_frame.assign(scores=scores.dev))
-    frame = test_frame[["fault_id", "task_id", "fault_type", "lines"]].reset_index(drop=True)
-    frame.insert(3, "n_lines", [len(row) for row in scores.test])
-    frame.insert(4, "scores", [row.tolist() for row in scores.test])
-    frame["threshold"] = threshold
-    frame.attrs = {"window_share": scores.window_share, "shortened_lines": scores.shortened}
-    return frame
-
-
-def _run(*arguments: Any) -> LineScores:
-    """One run on one thread, from its own seed: the same bytes whatever else runs, and however many cores there are."""
-    with seeded(arguments[3].seed):
-        return _train_and_score(*arguments)
+    with seeded(seed):  # on one thread: the same bytes whatever else runs, and however many cores there are
+        return _train_and_score(train, dev, test, arguments, as_choice(encoder))
 
 
 def _train_and_score(
@@ -179,7 +128,6 @@ def _train_and_score(
     test: pd.DataFrame,
     arguments: TrainingArguments,
     choice: EncoderChoice,
-    progress: bool,
 ) -> LineScores:
     from llmexp_utils.line_classifier import LineClassifier, freeze, score_lines
 
@@ -194,15 +142,10 @@ def _train_and_score(
     functions = [function for part in encoded for function in part]
     share = float(np.mean([len(function.windows) > 1 for function in functions]))
     shortened = sum(function.shortened for function in functions)
-    if progress or shortened:
-        print(
-            f"{share:.1%} of {len(functions)} functions need more than one window of {window} tokens; "
-            f"{shortened} lines alone exceed it and lose their end"
-        )
     pad = tokenizer.pad_token_id or 0
     with quiet():
         folder = Path(arguments.output_dir) / _identity((train, dev, test), arguments, choice)
-        _train(model, encoded[0], train["lines"], arguments, folder, pad, progress)
+        _train(model, encoded[0], train["lines"], arguments, folder, pad)
     scores = [score_lines(model, part, pad) for part in encoded[1:]]
     shutil.rmtree(folder, ignore_errors=True)
     return LineScores(scores[1], scores[0], share, shortened)
@@ -215,11 +158,10 @@ def _train(
     arguments: TrainingArguments,
     folder: Path,
     pad: int,
-    progress: bool,
 ) -> None:
     from transformers import PrinterCallback
 
-    from llmexp_utils.line_classifier import Item, LineTrainer, StepBar, collate
+    from llmexp_utils.line_classifier import Item, LineTrainer, collate
 
     items = [Item(function=function, lines=labels) for function, labels in zip(functions, lines, strict=True)]
     trainer = LineTrainer(
@@ -227,7 +169,6 @@ def _train(
         args=_prepared(arguments, folder),
         data_collator=lambda batch: collate(batch, pad),
         train_dataset=items,
-        callbacks=[StepBar] if progress else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder))

@@ -7,13 +7,13 @@ evenly over the labelled lines (after arXiv 2408.08553, which classifies lines w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel, Trainer, TrainerCallback
+from transformers import PreTrainedModel, Trainer
 
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_windows import GROUP, EncodedFunction, grouped_order
@@ -116,21 +116,6 @@ class LineTrainer(Trainer):
             np.random.default_rng(arguments.seed),
             group=GROUP if grouped else 1,
         )
-
-
-class StepBar(TrainerCallback):
-    """One bar with the time left, in place of the library's bar and its printed logs."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="fine-tuning", unit="step")
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.update()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.close()
 
 
 def score_lines(

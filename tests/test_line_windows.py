@@ -1,0 +1,105 @@
+"""Windows of whole lines, where a line is read, and batches of similar length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_encoders import FAMILIES, POSITIONS, make_encoder
+
+from llmexp_utils.encoders import EncoderChoice, load_encoder
+from llmexp_utils.errors import StudyError
+from llmexp_utils.line_windows import EncodedFunction, encode_functions, grouped_order, split_windows
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folder of each family's encoder."""
+    return {family: str(make_encoder(family, tmp_path_factory.mktemp(family))) for family in FAMILIES}
+
+
+def test_windows_read_every_line_once_and_show_whole_lines_within_the_capacity() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        capacity = int(rng.integers(4, 40))
+        sizes = rng.integers(1, capacity + 1, size=int(rng.integers(1, 60))).tolist()
+        windows = split_windows(sizes, capacity)
+        assert [n for w in windows for n in range(w.read_first, w.read_last)] == list(range(len(sizes)))
+        assert all(sum(sizes[w.first : w.last]) <= capacity for w in windows)
+        assert all(w.first <= w.read_first < w.read_last <= w.last for w in windows)
+
+
+def test_windows_overlap_and_read_a_line_where_it_has_more_context() -> None:
+    windows = split_windows([1] * 30, 16)
+    assert [(w.first, w.last) for w in windows] == [(0, 16), (12, 28), (24, 30)]
+    assert [(w.read_first, w.read_last) for w in windows] == [(0, 14), (14, 26), (26, 30)]
+
+
+@pytest.mark.parametrize(
+    ("family", "first", "last"),
+    [("bert", "[CLS]", "[SEP]"), ("roberta", "<s>", "</s>"), ("t5", "", "</s>")],
+)
+def test_a_line_is_read_at_the_separator_that_follows_it(
+    encoders: dict[str, str], family: str, first: str, last: str
+) -> None:
+    _, tokenizer, window = load_encoder(encoders[family])
+    code = "def f(a, b):\n    return a\n"
+    (function,) = encode_functions([code], tokenizer, window)
+    (ids,) = function.windows
+    words = tokenizer.convert_ids_to_tokens(ids)
+    lines = [tokenizer.tokenize(line, add_special_tokens=False) for line in code.splitlines()]
+    assert words == [*([first] if first else []), *lines[0], last, *lines[1], last]
+    assert [words[column] for _, column in function.reads] == [last, last]
+
+
+def test_the_window_is_what_the_position_table_holds(encoders: dict[str, str]) -> None:
+    assert load_encoder(encoders["bert"]).window == POSITIONS
+    assert load_encoder(encoders["roberta"]).window == POSITIONS - 2
+    assert load_encoder(encoders["t5"]).window == 512
+    assert load_encoder(EncoderChoice(encoders["bert"], window=64)).window == 64
+    with pytest.raises(StudyError, match="window is 131"):
+        load_encoder(EncoderChoice(encoders["bert"], window=POSITIONS + 1))
+
+
+def test_a_line_longer_than_the_window_is_shortened_and_counted(encoders: dict[str, str]) -> None:
+    _, tokenizer, _ = load_encoder(encoders["bert"])
+    code = "def f(a):\n" + "    a = " + " + ".join("a" * 40) + "\n    return a\n"
+    (function,) = encode_functions([code], tokenizer, 20)
+    assert function.shortened == 1
+    assert len(function.reads) == 3
+    assert function.size <= 20
+
+
+def test_indent_tokens_show_what_a_bert_tokenizer_drops(encoders: dict[str, str]) -> None:
+    codes = ["if a:\n    return a\n", "if a:\nreturn a\n"]
+    plain, marked = (
+        load_encoder(encoders["bert"]),
+        load_encoder(EncoderChoice(encoders["bert"], indent_tokens=True)),
+    )
+    one, other = encode_functions(codes, plain.tokenizer, plain.window)
+    assert one == other
+    one, other = encode_functions(codes, marked.tokenizer, marked.window, indent_tokens=True)
+    assert len(one.windows[0]) == len(other.windows[0]) + 1
+    assert marked.backbone.get_input_embeddings().num_embeddings == len(marked.tokenizer)
+
+
+def test_batches_hold_similar_lengths_and_epochs_hold_every_item() -> None:
+    sizes = np.random.default_rng(0).lognormal(4, 0.6, 96).astype(int) + 1
+
+    def useful(group: int) -> float:
+        batches = np.reshape(grouped_order(sizes, 24, 8, np.random.default_rng(1), group), (-1, 8))
+        return float(sizes[batches].sum() / (8 * sizes[batches].max(axis=1)).sum())
+
+    order = grouped_order(sizes, 24, 8, np.random.default_rng(1))
+    assert sorted(order) == sorted([*range(96)] * 2)
+    assert useful(16) > 0.85
+    assert useful(1) < 0.6
+    assert order == grouped_order(sizes, 24, 8, np.random.default_rng(1))
+
+
+def test_a_batch_of_a_tiny_set_is_not_made_of_copies() -> None:
+    order = np.reshape(grouped_order([*range(16)], 32, 8, np.random.default_rng(0)), (-1, 8))
+    assert all(len(set(batch)) == 8 for batch in order)
+
+
+def test_an_encoded_function_knows_its_longest_window() -> None:
+    assert EncodedFunction(([1, 2], [1, 2, 3]), ((0, 1),), 0).size == 3
