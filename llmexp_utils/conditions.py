@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -71,25 +70,6 @@ class Cell:
             "policy": self.arm.policy if by_llm else "",
             "fold": self.fold,
         }
-
-
-def grid_cells(
-    conditions: Sequence[str],
-    sizes: Sequence[int],
-    n_added: int,
-    arm: Arm,
-    folds: Sequence[int],
-    seeds: Sequence[int],
-    series: str = "grid",
-) -> list[Cell]:
-    """Every condition at every number of real faults; conditions without real faults once, C0 without added ones."""
-    found = []
-    for condition in conditions:
-        own_sizes = [0] if condition in REAL_FREE else sizes
-        added = 0 if condition == "C0" else n_added
-        for n_real, fold, seed in product(own_sizes, folds, seeds):
-            found.append(Cell(condition, n_real, added, arm, fold, seed, series))
-    return found
 
 
 def training_set(pool: Pool, cell: Cell) -> pd.DataFrame:

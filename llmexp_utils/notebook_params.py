@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -26,6 +26,15 @@ def _is_arm(text: str) -> str:
     return text
 
 
+def _all_differ(values: list[Any]) -> list[Any]:
+    again = [value for number, value in enumerate(values) if value in values[:number]]
+    if again:
+        raise ValueError(f"{again[0]!r} stands twice; leave one out")
+    return values
+
+
+Once = AfterValidator(_all_differ)
+"""A list in which a value that stands twice would be the same work twice."""
 ArmName = Annotated[str, AfterValidator(_is_arm)]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
 
@@ -51,6 +60,7 @@ class StartHere(Common):
     notebook: ClassVar[str] = "00_start_here"
     recordings: Reads
     task_id: str
+    test_task_id: str
     n_train: Count
     steps: Count
 
@@ -69,7 +79,7 @@ class InjectFaults(Reporting):
     recordings: str
     mode: Literal["replay", "record"]
     base_url: str
-    arms: Annotated[list[ArmName], Field(min_length=1)]
+    arms: Annotated[list[ArmName], Field(min_length=1), Once]
     examples: Literal["semantic", "random"]
     n_functions: Count
     line_samples: Count
@@ -89,6 +99,7 @@ class ValidateAndSelect(Reporting):
     max_lines: Count
     seconds_per_test: Rate
     n_selected: Count
+    timing: Reads
     cache: str
     pool: Writes
 
@@ -101,23 +112,23 @@ class FinetuneFaultLocalization(Common):
     examples: Literal["semantic", "random"]
     n_functions: Count
     main_arm: ArmName
-    conditions: Annotated[list[Condition], Field(min_length=1)]
-    n_real: Annotated[list[Count], Field(min_length=1)]
+    conditions: Annotated[list[Condition], Field(min_length=1), Once]
+    n_real: Annotated[list[Count], Field(min_length=1), Once]
     n_added: Count
-    sweep_conditions: list[Condition]
+    sweep_conditions: Annotated[list[Condition], Once]
     sweep_real: Count
-    sweep_added: list[Count]
-    arms: list[ArmName]
+    sweep_added: Annotated[list[Count], Once]
+    arms: Annotated[list[ArmName], Once]
     arm_added: Count
-    folds: Annotated[list[Fold], Field(min_length=1)]
-    seeds: Annotated[list[Whole], Field(min_length=1)]
+    folds: Annotated[list[Fold], Field(min_length=1), Once]
+    seeds: Annotated[list[Whole], Field(min_length=1), Once]
     steps: Count
     batch_size: Count
     learning_rate: Rate
     encoder: str
-    encoder_conditions: list[Condition]
+    encoder_conditions: Annotated[list[Condition], Once]
     encoder_real: Count
-    encoder_seeds: list[Whole]
+    encoder_seeds: Annotated[list[Whole], Once]
     encoder_steps: Count
     encoder_learning_rate: Rate
     external: bool

@@ -1,41 +1,16 @@
 """What each condition trains on."""
 
-import numpy as np
-import pandas as pd
 import pytest
+from tiny_pool import ARM, tiny_pool
 
-from llmexp_utils.conditions import Cell, Pool, available, grid_cells, training_set
+from llmexp_utils.conditions import Cell, available, training_set
 from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import parse_arm
-
-ARM = parse_arm("gen/line/uniform")
 
 
 @pytest.fixture(scope="module")
 def pool():
-    rng = np.random.default_rng(0)
-    rows = []
-    for task in range(50):
-        for source, n in (("gold", 2), ("llm", 4), ("mutation", 4)):
-            for number in range(n):
-                rows.append(
-                    {
-                        "fault_id": f"T/{task}#{source}{number}",
-                        "task_id": f"T/{task}",
-                        "source": source,
-                        "code": f"def f():\n    return {source!r}, {task}, {number}\n",
-                        "lines": [2],
-                        "correct": "def f():\n    return 0\n",
-                        "generator": "gen" if source == "llm" else None,
-                        "form": "line" if source == "llm" else None,
-                        "policy": "uniform" if source == "llm" else None,
-                        "lines_changed": 1,
-                        "edit_distance": int(rng.integers(1, 40)),
-                        "similarity": float(rng.uniform(0.5, 1)),
-                    }
-                )
-    groups = {f"T/{task}": task % 5 for task in range(50)}
-    return Pool(pd.DataFrame(rows), groups, shown=["T/2#gold0", "T/3#gold1", "T/0#gold0"])
+    return tiny_pool()
 
 
 def cell(condition="C3", n_real=8, n_added=20, fold=0, seed=0):
@@ -72,15 +47,6 @@ def test_real_faults_are_nested_shared_by_conditions_and_begin_with_the_shown_on
     assert with_llm.fault_id[:8].tolist() == small.fault_id.tolist()
     other = training_set(pool, cell("C0", 8, seed=1))
     assert set(other.fault_id) != set(small.fault_id)
-
-
-def test_cells_are_the_grid_without_what_cannot_be():
-    found = grid_cells(["C0", "C3", "C5"], [8, 16], 20, ARM, folds=[0, 1], seeds=[0, 1, 2])
-    assert len(found) == (2 + 2 + 1) * 2 * 3
-    assert {(one.n_real, one.n_added) for one in found if one.condition == "C5"} == {(0, 20)}
-    assert {one.n_added for one in found if one.condition == "C0"} == {0}
-    facts = {one.condition: one.facts for one in found}
-    assert facts["C0"]["generator"] == "" and facts["C3"]["generator"] == "gen" and facts["C3"]["series"] == "grid"
 
 
 def test_score_takes_what_is_nearest_to_the_real_average(pool):
