@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llmexp_utils import progress
 from llmexp_utils.errors import RunFailed
 
 LONGEST_SOCKET_PATH = 80
@@ -41,18 +42,19 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
     from nbclient.exceptions import DeadKernelError
 
     executed.parent.mkdir(parents=True, exist_ok=True)
-    bar = {"desc": notebook.stem, "leave": False} if sys.stderr.isatty() else False
     with tempfile.TemporaryDirectory(prefix="llmexp-", dir=_socket_folder()) as sockets:
-        manager_class, started = _kernel_manager(Path(sockets))
+        status = Path(sockets) / "status"
+        manager_class, started = _kernel_manager(Path(sockets), {progress.STATUS: str(status)})
         try:
-            papermill.execute_notebook(
-                notebook,
-                executed,
-                dict(parameters),
-                cwd=root,
-                progress_bar=bar,
-                kernel_manager_class=manager_class,
-            )
+            with progress.shown(notebook.stem, status):
+                papermill.execute_notebook(
+                    notebook,
+                    executed,
+                    dict(parameters),
+                    cwd=root,
+                    progress_bar=False,
+                    kernel_manager_class=manager_class,
+                )
         except papermill.PapermillExecutionError as error:
             place = f"{notebook.stem}, cell [{error.exec_count}]"
             raise RunFailed(f"{place}: {_message(error)}; see {executed}") from None
@@ -63,7 +65,7 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
                 _kill(manager)
 
 
-def _kernel_manager(sockets: Path) -> tuple[type, list[Any]]:
+def _kernel_manager(sockets: Path, environment: Mapping[str, str]) -> tuple[type, list[Any]]:
     """Class of kernel managers that start this Python's ipykernel on sockets in a folder; its objects."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -78,7 +80,8 @@ def _kernel_manager(sockets: Path) -> tuple[type, list[Any]]:
         @property
         def kernel_spec(self) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=[*command, "--log-level=CRITICAL"], display_name="Python 3", language="python")
+            command += ["--log-level=CRITICAL", f"--InteractiveShellApp.extra_extensions={progress.__name__}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python", env=dict(environment))
 
     return LocalKernelManager, made
 

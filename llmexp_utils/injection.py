@@ -111,14 +111,77 @@ def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_ur
         An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
     """
     frames = []
-    by_generator: dict[str, list[Arm]] = {}
-    for arm in arms:
-        by_generator.setdefault(arm.generator, []).append(arm)
-    for generator, its_arms in by_generator.items():
-        server = "" if generator in EMBEDDED else base_url
+    for generator, its_arms in _by_generator(arms).items():
+        server = _server(generator, base_url)
         with _asker(generator, mode, server) as ask:
             frames += _answers(its_arms, plan, folder, model_identity(generator, server), ask)
     return pd.concat(frames, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Answers of an arm that are not on record; in the form ``choose`` the policy ``llm`` asks for its lines."""
+
+    arm: Arm
+    form: str
+    missing: int
+    total: int
+    path: Path
+
+    def __str__(self) -> str:
+        """The gap in words."""
+        what = "choices of lines" if self.form == "choose" else "answers"
+        return f"arm {self.arm.name}: {self.missing} of {self.total} {what} are not in {self.path}"
+
+
+def missing(arms: Iterable[Arm], plan: Plan, folder: Path, base_url: str = "") -> list[Gap]:
+    """What :func:`answers_of` would not find on record, one gap an arm; asks no generator.
+
+    Raises
+    ------
+    StudyError
+        If a generator is neither embedded nor behind a ``base_url``, or a line of its recordings is malformed.
+    """
+    gaps: list[Gap] = []
+    for generator, its_arms in _by_generator(arms).items():
+        model = model_identity(generator, _server(generator, base_url))
+        books = {form: _book(form, generator, folder) for form in {"choose", *(arm.form for arm in its_arms)}}
+        for arm in its_arms:
+            form, requests = arm.form, choices(plan) if arm.policy == "llm" else []
+            lost = generate.missing(requests, model, books["choose"])
+            if lost:  # without them nobody knows which lines the arm would ask for
+                form = "choose"
+            else:
+                chosen = _chosen(generate.replay(requests, model, books["choose"]), plan) if requests else {}
+                requests = requests_of(arm, plan, chosen)
+                lost = generate.missing(requests, model, books[form])
+            if lost:
+                gaps.append(Gap(arm, form, len(lost), len(requests), books[form].path))
+    return gaps
+
+
+def _by_generator(arms: Iterable[Arm]) -> dict[str, list[Arm]]:
+    found: dict[str, list[Arm]] = {}
+    for arm in arms:
+        found.setdefault(arm.generator, []).append(arm)
+    return found
+
+
+def _server(generator: str, base_url: str) -> str:
+    """Where a generator is asked; empty for an embedded one."""
+    return "" if generator in EMBEDDED else base_url
+
+
+def _book(form: str, generator: str, folder: Path) -> Recordings:
+    return Recordings(Path(folder) / f"{form}_{generator.replace('/', '_')}.jsonl")
+
+
+def _chosen(answers: Iterable[dict], plan: Plan) -> dict[str, list[int]]:
+    """Lines that a generator named, by function, out of its answers to :func:`choices`."""
+    return {
+        function.task_id: read_chosen_lines(answer["answer"], len(function.lines))
+        for function, answer in zip(plan.functions, answers, strict=True)
+    }
 
 
 def _answers(arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None) -> list[pd.DataFrame]:
@@ -126,11 +189,7 @@ def _answers(arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: 
     generator = arms[0].generator
     chosen: dict[str, list[int]] = {}
     if any(arm.policy == "llm" for arm in arms):
-        answers = _settle("choose", choices(plan), generator, folder, model, client)
-        chosen = {
-            function.task_id: read_chosen_lines(answer["answer"], len(function.lines))
-            for function, answer in zip(plan.functions, answers, strict=True)
-        }
+        chosen = _chosen(_settle("choose", choices(plan), generator, folder, model, client), plan)
     requests = {arm: requests_of(arm, plan, chosen) for arm in arms}
     if client:
         for form in dict.fromkeys(arm.form for arm in arms):
@@ -158,7 +217,7 @@ def _settle(
     form: str, requests: list[Request], generator: str, folder: Path, model: str, client: Client | None
 ) -> list[dict]:
     """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
-    book = Recordings(Path(folder) / f"{form}_{generator.replace('/', '_')}.jsonl")
+    book = _book(form, generator, folder)
     if client:
         engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
         generate.record(requests, model, generator, book, client.complete, engine)

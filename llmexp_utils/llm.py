@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import selectors
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmexp_utils.errors import StudyError
+from llmexp_utils.params import hint
 from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding
 
@@ -21,8 +24,11 @@ EMBEDDED = {
     "qwen2.5-coder-1.5b": "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
     "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
 }
-API_KEY = "LLMEXP_API_KEY"
+API_KEY, NO_KEY = "LLMEXP_API_KEY", "none"
 CONTEXT = 4096
+CHECK_SECONDS = 5.0
+START_SECONDS = 120.0
+"""A server that has not read its model by then will not: the larger one takes seconds from a cold disk."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,29 @@ class Client:
         self._openai = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=2)
 
     def check(self) -> None:
-        """Raise a :class:`StudyError` when the server does not answer."""
+        """Raise a :class:`StudyError` when the server does not answer in five seconds or does not know the model."""
         import openai
 
+        client, place = self._openai.with_options(timeout=CHECK_SECONDS, max_retries=0), shown(self.base_url)
         try:
-            self._openai.with_options(timeout=5, max_retries=0).models.list()
+            listed = [model.id for model in client.models.list()]
         except openai.APIStatusError as error:
-            raise StudyError(f"{self.base_url} refuses: {error.status_code} (is {API_KEY} set?)") from error
+            raise StudyError(f"{place} refuses: {error.status_code} (is {API_KEY} set?)") from error
         except openai.OpenAIError as error:
-            raise StudyError(f"{self.base_url} does not answer: start the server or correct base_url") from error
+            raise StudyError(f"{place} does not answer: start the server or correct base_url") from error
+        except Exception as error:  # something answers, but not with a list of models
+            raise StudyError(
+                f"{place} is no OpenAI-compatible server: correct base_url (often it ends in /v1)"
+            ) from error
+        if self.model in listed:
+            return
+        try:  # a server need not list every name that it knows: one token tells
+            client.chat.completions.create(model=self.model, messages=[{"role": "user", "content": "Hi"}], max_tokens=1)
+        except (openai.NotFoundError, openai.BadRequestError) as error:
+            known = hint(self.model, listed) if listed else ""
+            raise StudyError(f"{place} does not know the model {self.model!r}{known}") from error
+        except openai.OpenAIError:
+            return  # slow or busy: it has answered before
 
     def complete(self, messages: Sequence[Message], decoding: Decoding) -> Answer:
         """Ask for one answer."""
@@ -88,7 +108,7 @@ class Client:
                 seed=decoding.seed,
             )
         except openai.OpenAIError as error:
-            raise StudyError(f"{self.base_url}: {type(error).__name__}: {error}") from error
+            raise StudyError(f"{shown(self.base_url)}: {type(error).__name__}: {self._one_line(error)}") from error
         choice, usage = reply.choices[0], reply.usage
         cached = getattr(usage.prompt_tokens_details, "cached_tokens", None) if usage else None
         return Answer(
@@ -100,14 +120,43 @@ class Client:
             round(time.perf_counter() - start, 3),
         )
 
+    def _one_line(self, error: Exception) -> str:
+        """What a server said, without the key that it may have repeated."""
+        key, text = self._openai.api_key, " ".join(str(error).split())
+        return (text if key in ("", NO_KEY) else text.replace(key, "..."))[:300]
+
+
+def shown(url: str) -> str:
+    """An address as it may be printed: without a password or a query.
+
+    Examples
+    --------
+    >>> shown("https://me:secret@host:8000/v1?key=secret")
+    'https://host:8000/v1'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def check_generator(generator: str, base_url: str = "") -> None:
+    """Raise a :class:`StudyError` unless ``generator`` is embedded or a server at ``base_url`` knows it."""
+    if generator in EMBEDDED or not base_url:
+        model_identity(generator)
+    else:
+        _endpoint(generator, base_url)
+
+
+def _endpoint(generator: str, base_url: str) -> Client:
+    client = Client(base_url, generator, os.environ.get(API_KEY, NO_KEY))
+    client.check()
+    return client
+
 
 @contextmanager
 def connect(generator: str, base_url: str = "", threads: int | None = None) -> Iterator[Client]:
     """Client of ``generator``: at ``base_url``, or of an embedded model served on loopback while the context lasts."""
     if base_url:
-        client = Client(base_url, generator, os.environ.get(API_KEY, "none"))
-        client.check()
-        yield client
+        yield _endpoint(generator, base_url)
         return
     model_identity(generator)
     from llmexp_utils.assets import fetch
@@ -121,6 +170,11 @@ def serve(gguf: Path, threads: int) -> Iterator[tuple[str, str]]:
     """Run the llama.cpp server of ``xllamacpp`` in a process of its own; yields its base URL and key.
 
     The process ends with the context, and also when this process dies: it reads its standard input to the end.
+
+    Raises
+    ------
+    StudyError
+        If it does not serve within :data:`START_SECONDS`, or ends.
     """
     key = secrets.token_hex(16)
     command = [sys.executable, "-m", "llmexp_utils.llm", str(gguf), str(threads)]
@@ -128,14 +182,29 @@ def serve(gguf: Path, threads: int) -> Iterator[tuple[str, str]]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
-            process.stdin.write(key + "\n")
-            process.stdin.flush()
-            address = process.stdout.readline().strip()
-            if not address:
-                raise StudyError(f"the llama.cpp server did not start with {gguf.name}: is there enough memory?")
+            with suppress(BrokenPipeError):  # it is dead already: no address will come
+                os.write(process.stdin.fileno(), f"{key}\n".encode())  # past the buffer, which would be flushed later
+            address = _first_line(process, gguf.name)
             yield f"{address}/v1", key
         finally:
             process.kill()
+
+
+def _first_line(process: subprocess.Popen[str], model: str) -> str:
+    """Address that a starting server prints."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(START_SECONDS):
+            raise StudyError(
+                f"the llama.cpp server did not start with {model} in {START_SECONDS:.0f} s: "
+                "is the machine out of memory or overloaded?"
+            )
+    address = process.stdout.readline().strip()
+    if not address:
+        raise StudyError(
+            f"the llama.cpp server ended (exit code {process.wait()}) before it served {model}: is there enough memory?"
+        )
+    return address
 
 
 def _serve_until_eof(gguf: str, threads: int) -> None:

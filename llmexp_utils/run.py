@@ -1,6 +1,7 @@
 """Command line of the study: ``python -m llmexp_utils.run study --profile smoke``.
 
-Every parameter of every notebook is checked before the first kernel starts. The order, and what runs at the
+Every parameter of every notebook, and what can be known of the files and servers that it needs
+(:mod:`llmexp_utils.preflight`), is checked before the first kernel starts. The order, and what runs at the
 same time, is Snakemake's business (``Snakefile``); whether a notebook runs is decided by
 :mod:`llmexp_utils.freshness`.
 Exit codes: 0 done, 1 a notebook failed, 2 bad input, 130 interrupted.
@@ -23,7 +24,11 @@ from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.paths import repository
 from llmexp_utils.profiles import profile_path, read_profile
+from llmexp_utils.progress import say
 from llmexp_utils.study import Study, about, notebook_name, open_study, run_notebook
+
+CHECKED = "LLMEXP_CHECKED"
+"""Set for the notebooks of a study: what they need has been checked."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +69,7 @@ def study(options: argparse.Namespace, root: Path) -> int:
     _announce(opened, waiting)
     if not waiting:
         return 0
+    _preflight(opened, waiting)
     started = time.monotonic()
     code = _snakemake(root, opened.profile.name, again, options.cores)
     if code == 0:
@@ -77,7 +83,10 @@ def notebook(options: argparse.Namespace, root: Path) -> int:
     """Run one notebook if it is out of date."""
     name = notebook_name(options.name)
     path = Path(options.params) if options.params else profile_path(root / "params", options.profile)
-    run_notebook(open_study(root, path, [name]), name, options.force)
+    opened = open_study(root, path, [name])
+    if options.force or opened.changes(name):
+        _preflight(opened, [name])
+    run_notebook(opened, name, options.force)
     return 0
 
 
@@ -87,6 +96,7 @@ def record(options: argparse.Namespace, root: Path) -> int:
     sections = read_profile(path, NOTEBOOKS).sections
     names = [name for name in NOTEBOOKS if name in sections]
     opened = open_study(root, path, names)
+    _preflight(opened, names)
     for name in names:
         folder = getattr(opened.params[name], "recordings", "")
         if folder.startswith("runs/"):
@@ -100,6 +110,16 @@ def check(options: argparse.Namespace, root: Path) -> int:
     opened = open_study(root, profile_path(root / "params", options.profile))
     print(f"params/{opened.profile.path.name}: the parameters of {len(opened.params)} notebooks are valid")
     return 0
+
+
+def _preflight(opened: Study, waiting: Sequence[str]) -> None:
+    """Stop at what is known to go wrong; inside a study its notebooks have been checked together."""
+    if os.environ.get(CHECKED):
+        return
+    from llmexp_utils.preflight import downstream, preflight
+
+    for line in preflight(opened, downstream(opened, waiting)):
+        say(f"warning: {line}", sys.stderr)
 
 
 def _announce(opened: Study, waiting: Sequence[str]) -> None:
@@ -120,7 +140,7 @@ def _snakemake(root: Path, profile: str, again: str, cores: int | None) -> int:
     command += ["--rerun-triggers", "params", "input", "--rerun-incomplete", "--nolock", "--quiet", "all"]
     command += ["--forcerun", again.split("_", 1)[1]] if again else []
     # A group of its own: an interruption, from wherever it comes, reaches Snakemake and its notebooks once.
-    process = subprocess.Popen(command, process_group=0)
+    process = subprocess.Popen(command, process_group=0, env={**os.environ, CHECKED: "1"})
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -155,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fail(error: object, code: int) -> int:
     for line in str(error).splitlines():
-        print(f"error: {line}", file=sys.stderr)
+        say(f"error: {line}", sys.stderr)
     return code
 
 

@@ -8,14 +8,16 @@ Snakemake.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmexp_utils import freshness
+from llmexp_utils import freshness, progress
 from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.execute import execute
+from llmexp_utils.humanevalpack import local_hash
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.notebooks import read_cells
 from llmexp_utils.params import Params, hint
@@ -48,9 +50,19 @@ class Study:
         """What the notebook's result depends on, as of now."""
         try:
             cells = read_cells(self.root / "notebooks" / f"{name}.ipynb")
-            return freshness.fingerprint(cells, self.params[name], self.root)
+            parts = freshness.fingerprint(cells, self.params[name], self.root)
         except StudyError as error:
             raise StudyError(f"{name}: {error}") from None
+        if getattr(self.params[name], "external", False):
+            parts["HumanEvalPack"] = local_hash()  # the one input that is no parameter: it may come later
+        return parts
+
+    def params_of(self, name: str) -> Params | None:
+        """Parameters of any notebook under this profile; None when they do not hold."""
+        try:
+            return self.params.get(name) or resolve(self.profile, name, NOTEBOOKS[name], self.root / "notebooks")
+        except StudyError:
+            return None
 
     def changes(self, name: str) -> list[str]:
         """Why the notebook has to run; empty when its last result stands."""
@@ -178,11 +190,8 @@ def _require_inputs(study: Study, name: str) -> None:
 
 
 def _writes(study: Study, name: str, path: str) -> bool:
-    try:
-        params = resolve(study.profile, name, NOTEBOOKS[name], study.root / "notebooks")
-    except StudyError:
-        return False
-    return path in [getattr(params, field) for field in params.names("writes")]
+    params = study.params_of(name)
+    return params is not None and path in [getattr(params, field) for field in params.names("writes")]
 
 
 def _shorten(reasons: Sequence[str], most: int = 2) -> str:
@@ -191,4 +200,4 @@ def _shorten(reasons: Sequence[str], most: int = 2) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    progress.say(line, sys.stdout)

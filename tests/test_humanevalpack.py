@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from llmexp_utils import humanevalpack
 from llmexp_utils.errors import StudyError
-from llmexp_utils.humanevalpack import load_humanevalpack
+from llmexp_utils.humanevalpack import find_humanevalpack, load_humanevalpack, rows_hash
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.paths import data_dir
 
@@ -25,6 +26,34 @@ def test_a_malformed_row_and_a_wrong_count_are_named(tmp_path):
     path.write_text(json.dumps(row) + "\n")
     with pytest.raises(StudyError, match="has 1 rows, HumanEvalPack-Python has 164"):
         load_humanevalpack(path)
+
+
+def test_rows_that_were_not_published_are_refused_wherever_they_are_from(tmp_path, monkeypatch):
+    path, row = tmp_path / "python.jsonl", dict.fromkeys(humanevalpack.FIELDS, "x")
+    path.write_text((json.dumps({**row, "prompt": "unused"}) + "\n") * humanevalpack.N_FAULTS)
+    with pytest.raises(StudyError, match=r"not HumanEvalPack-Python as it was published \(wrong SHA-256 of its rows\)"):
+        load_humanevalpack(path)
+    monkeypatch.setattr(humanevalpack, "ROWS_SHA256", rows_hash([row] * humanevalpack.N_FAULTS))
+    assert len(humanevalpack.read_rows(path)) == humanevalpack.N_FAULTS, "other fields do not count"
+
+
+def test_the_hub_is_asked_one_question_of_five_seconds(monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def no_answer(self, repository, timeout):
+        asked.append((repository, timeout))
+        raise TimeoutError
+
+    monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
+    monkeypatch.delenv("LLMEXP_NO_HUB", raising=False)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *values, **names: None)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", no_answer)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *values, **names: pytest.fail("asked again"))
+    assert find_humanevalpack() is None and asked == [("bigcode/humanevalpack", 5.0)]
+    monkeypatch.setenv("LLMEXP_NO_HUB", "1")
+    assert find_humanevalpack() is None and len(asked) == 1
 
 
 def test_counts_labels_and_floor_of_the_published_file(functions):

@@ -2,12 +2,15 @@
 
 import http.server
 import json
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from llmexp_utils import llm
 from llmexp_utils.errors import StudyError
-from llmexp_utils.llm import connect, model_identity
+from llmexp_utils.llm import check_generator, connect, model_identity, serve
 from llmexp_utils.recordings import Decoding
 
 DECODING = Decoding(0.0, 1.0, 8, 0)
@@ -19,13 +22,16 @@ class FakeServer(http.server.BaseHTTPRequestHandler):
 
     status = 200
     seen: dict = {}
+    models: tuple = ()
 
     def do_GET(self):
-        self._reply({"object": "list", "data": []})
+        self._reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).seen = {**body, "key": self.headers["Authorization"]}
+        if self.models and body["model"] not in (*self.models, "unlisted"):
+            type(self).status = 404
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}
         usage = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
         self._reply(
@@ -93,6 +99,54 @@ def test_a_server_that_refuses_is_one_line(server):
     handler.status = 401
     with pytest.raises(StudyError, match=r"refuses: 401 \(is LLMEXP_API_KEY set\?\)"):
         with connect("m", url):
+            pass
+
+
+def test_something_else_that_answers_is_one_line(server, monkeypatch):
+    url, handler = server
+    monkeypatch.setattr(handler, "_reply", lambda self, value: FakeServer._reply(self, ["a", "page"]))
+    with pytest.raises(StudyError, match=r"is no OpenAI-compatible server: correct base_url \(often it ends in /v1\)"):
+        check_generator("m", url)
+
+
+def test_a_model_that_the_server_does_not_know_is_one_line(server):
+    url, handler = server
+    handler.models = ("coder-7b", "chat")
+    check_generator("coder-7b", url)
+    assert handler.seen == {}, "a listed model need not be asked"
+    check_generator("unlisted", url)
+    assert handler.seen["max_tokens"] == 1
+    with pytest.raises(StudyError, match=f"^{url} does not know the model 'coder7b': did you mean 'coder-7b'.$"):
+        check_generator("coder7b", url)
+
+
+def test_what_a_server_says_is_one_line_without_the_key(server, monkeypatch):
+    url, handler = server
+    monkeypatch.setenv("LLMEXP_API_KEY", "sesame")
+    with connect("m", url) as client:
+        handler.status = 400
+        monkeypatch.setattr(handler, "_reply", lambda self, value: FakeServer._reply(self, "bad key\nsesame"))
+        with pytest.raises(StudyError) as caught:
+            client.complete(HELLO, DECODING)
+    assert str(caught.value).startswith(f"{url}: BadRequestError:")
+    assert "sesame" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", r"the llama.cpp server ended \(exit code 3\) before it served some.gguf: is there enough memory"),
+        ("exec sleep 60", "the llama.cpp server did not start with some.gguf in 1 s: is the machine out of memory"),
+    ],
+)
+def test_a_server_that_does_not_start_is_one_line(tmp_path, monkeypatch, script, message):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(llm, "START_SECONDS", 1.0 if "sleep" in script else 60.0)
+    with pytest.raises(StudyError, match=message):
+        with serve(Path("some.gguf"), 1):
             pass
 
 

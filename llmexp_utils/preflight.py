@@ -1,0 +1,227 @@
+"""What can be known to be wrong before the first kernel starts: all of it at once, one line each.
+
+Only notebooks that are about to run are checked, and nothing that is checked takes long: no weights are read, no
+program is run, a server or a hub is asked once and has five seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmexp_utils import benchmarks, humanevalpack, injection, llm
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.errors import StudyError
+from llmexp_utils.examples import Ranking, load_examples
+from llmexp_utils.notebook_params import FinetuneFaultLocalization, InjectFaults, Results, StartHere, ValidateAndSelect
+from llmexp_utils.params import hint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llmexp_utils.study import Study
+
+DEFAULT_EXAMPLES = "semantic"  # of notebooks that do not choose
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A gold folder that holds together."""
+
+    functions: Sequence[Function]
+    faults: pd.DataFrame
+    groups: Mapping[str, int]
+    rankings: Mapping[str, Ranking]
+
+
+def preflight(study: Study, names: Sequence[str]) -> list[str]:
+    """Check what the notebooks are about to read and use.
+
+    Returns
+    -------
+    list of str
+        Warnings: what a run does without.
+
+    Raises
+    ------
+    StudyError
+        With one line for each problem of all notebooks.
+    """
+    problems: list[str] = []
+    for name in names:
+        p = study.params[name]
+        if name == Results.notebook:
+            continue  # it reads what the others wrote
+        gold = _read_gold(study.root / p.gold, getattr(p, "examples", DEFAULT_EXAMPLES), problems)
+        if gold and name in CHECKS:
+            problems += [f"{name}: {line}" for line in CHECKS[name](study, p, gold)]
+    if problems:
+        # Notebooks share a gold folder; paths inside the repository are shown from there.
+        raise StudyError("\n".join(dict.fromkeys(problems)).replace(f"{study.root}/", ""))
+    return _warnings(study, names)
+
+
+def downstream(study: Study, waiting: Sequence[str]) -> list[str]:
+    """The waiting notebooks, and those that read what they write."""
+    found: list[str] = []
+    written: set[str] = set()
+    for name, p in study.params.items():
+        if name in waiting or written & {getattr(p, field) for field in p.names("reads")}:
+            found.append(name)
+            written |= {getattr(p, field) for field in p.names("writes")}
+    return found
+
+
+def _read_gold(folder: Path, how: str, problems: list[str]) -> Gold | None:
+    """Read a gold folder; None, and lines in ``problems``, when a file of it is malformed."""
+    before = len(problems)
+    try:
+        functions = benchmarks.load_humaneval()
+    except StudyError as error:
+        problems.append(str(error))
+        return None
+
+    def read(name: str, reader: Callable[[Path], Any]) -> Any:
+        try:
+            return _parsed(folder / name, reader)
+        except StudyError as error:
+            problems.append(str(error))
+            return None
+
+    faults = read("faults.jsonl", lambda path: benchmarks.gold_frame(benchmarks.read_gold(path), functions))
+    groups = read("folds.json", lambda path: _read_groups(path, functions))
+    rankings = read("examples.json", lambda path: _read_rankings(path, how, faults))
+    return Gold(functions, faults, groups, rankings) if len(problems) == before else None
+
+
+def _parsed(path: Path, reader: Callable[[Path], Any]) -> Any:
+    """Read a file; every way in which it can be malformed is one line with its name."""
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist: check the parameter 'gold'") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise StudyError(f"{path} is malformed ({type(error).__name__}: {error})") from None
+
+
+def _read_groups(path: Path, functions: Sequence[Function]) -> Mapping[str, int]:
+    groups = benchmarks.load_groups(path)
+    for function in functions:
+        if groups.get(function.task_id) not in range(benchmarks.N_GROUPS):
+            raise StudyError(f"{path}: {function.task_id} has no group from 0 to {benchmarks.N_GROUPS - 1}")
+    return groups
+
+
+def _read_rankings(path: Path, how: str, faults: pd.DataFrame | None) -> Mapping[str, Ranking]:
+    rankings = load_examples(path, how)
+    shown = [
+        fault_id for group in range(benchmarks.N_GROUPS) for ranking in rankings[str(group)] for fault_id in ranking
+    ]
+    unknown = set(shown) - set(shown if faults is None else faults.fault_id)
+    if unknown:
+        raise StudyError(f"{path}: {min(unknown)!r} is not a gold fault")
+    return rankings
+
+
+def _start_here(study: Study, p: StartHere, gold: Gold) -> Iterator[str]:
+    known = [function.task_id for function in gold.functions]
+    for field, value in p.model_dump().items():
+        if field.endswith("task_id") and value not in known:
+            yield f"{field}: {value!r} is no HumanEval problem; known: {known[0]} to {known[-1]}"
+
+
+def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
+    arms = [injection.parse_arm(text) for text in p.arms]
+    if p.mode == "record":
+        for generator in dict.fromkeys(arm.generator for arm in arms):
+            yield from _lines(llm.check_generator, generator, p.base_url)
+        return
+    samples = {"line": p.line_samples, "function": p.function_samples}
+    settings = (samples, p.temperature, p.top_p, p.seed)
+    plan = injection.Plan(gold.functions[: p.n_functions], gold.faults, gold.groups, gold.rankings, *settings)
+    for arm in arms:
+        yield from _lines(_check_recorded, arm, plan, study.root / p.recordings, p.base_url)
+
+
+def _check_recorded(arm: injection.Arm, plan: injection.Plan, folder: Path, base_url: str) -> None:
+    for gap in injection.missing([arm], plan, folder, base_url):
+        raise StudyError(
+            f"{gap}: set `mode: record` to ask for them (`make record` shows it on a few functions), "
+            "or go back to the committed parameters"
+        )
+
+
+def _lines(check: Callable[..., None], *values: object) -> list[str]:
+    """Lines of the error that a check raises; none when it holds."""
+    try:
+        check(*values)
+    except StudyError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _finetune(study: Study, p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
+    yield from _unknown_arms(study, p)
+    yield from _too_many_real(p, gold)
+    if p.encoder_conditions and p.encoder_seeds:
+        yield from _lines(_check_encoder, p.encoder, study.root)
+    path = humanevalpack.find_humanevalpack() if p.external else None
+    if path:
+        yield from _lines(humanevalpack.read_rows, path)
+
+
+def _unknown_arms(study: Study, p: FinetuneFaultLocalization) -> Iterator[str]:
+    """Arms that 02 does not ask for, where this pool comes from the 02 of the same profile."""
+    inject, select = study.params_of(InjectFaults.notebook), study.params_of(ValidateAndSelect.notebook)
+    if not inject or not select or (inject.candidates, select.pool) != (select.candidates, p.pool):
+        return
+    for field, arm in [("main_arm", p.main_arm), *(("arms", arm) for arm in p.arms)]:
+        if arm not in inject.arms:
+            yield f"{field}: {arm!r} is not among the arms of {inject.notebook}{hint(arm, inject.arms)}"
+
+
+def _too_many_real(p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
+    """Numbers of real faults that are larger than what the smallest fold can have."""
+    from llmexp_utils.conditions import REAL_FREE
+
+    used = {function.task_id for function in gold.functions[: p.n_functions]}
+    groups = [gold.groups[task_id] for task_id in gold.faults.task_id if task_id in used]
+    have, fold = min((sum(benchmarks.split_of(group, fold) == "train" for group in groups), fold) for fold in p.folds)
+    asked = {
+        "n_real": p.n_real if set(p.conditions) - set(REAL_FREE) else [],
+        "sweep_real": [p.sweep_real] if p.sweep_added or p.arms else [],
+        "encoder_real": [p.encoder_real] if p.encoder_seeds and set(p.encoder_conditions) - set(REAL_FREE) else [],
+    }
+    for field, numbers in asked.items():
+        if max(numbers, default=0) > have:
+            yield f"{field}: fold {fold} has {have} real training faults, {max(numbers)} were asked for"
+
+
+def _check_encoder(name: str, root: Path) -> None:
+    from llmexp_utils import encoders
+
+    folder = root / name
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise StudyError(f"encoder {name!r} is a folder without config.json: give one with a model and its tokenizer")
+    if name != encoders.MINILM and not folder.is_dir():
+        encoders._locate(name)
+
+
+def _warnings(study: Study, names: Sequence[str]) -> list[str]:
+    name = FinetuneFaultLocalization.notebook
+    if name not in names or not study.params[name].external or humanevalpack.find_local():
+        return []
+    advice = "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached"
+    return [f"{name}: HumanEvalPack was not found, so `external: true` tests on nothing more; {advice}"]
+
+
+CHECKS: dict[str, Callable[[Study, Any, Gold], Iterator[str]]] = {
+    StartHere.notebook: _start_here,
+    InjectFaults.notebook: _inject_faults,
+    FinetuneFaultLocalization.notebook: _finetune,
+}
+"""Problems of a notebook beyond its gold folder, one line each."""
