@@ -50,15 +50,18 @@ def preflight(study: Study, names: Sequence[str]) -> list[str]:
         With one line for each problem of all notebooks.
     """
     problems: list[str] = []
+    golds: dict[tuple[Path, str], Gold | None] = {}
     for name in names:
         p = study.params[name]
         if name == Results.notebook:
             continue  # it reads what the others wrote
-        gold = _read_gold(study.root / p.gold, getattr(p, "examples", DEFAULT_EXAMPLES), problems)
+        folder = (study.root / p.gold, getattr(p, "examples", DEFAULT_EXAMPLES))
+        if folder not in golds:
+            golds[folder] = _read_gold(*folder, problems)
+        gold = golds[folder]
         if gold and name in CHECKS:
             problems += [f"{name}: {line}" for line in CHECKS[name](study, p, gold)]
-    if problems:
-        # Notebooks share a gold folder; paths inside the repository are shown from there.
+    if problems:  # paths inside the repository are shown from there
         raise StudyError("\n".join(dict.fromkeys(problems)).replace(f"{study.root}/", ""))
     return _warnings(study, names)
 
