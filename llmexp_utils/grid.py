@@ -51,13 +51,27 @@ def sweep_cells(
     return found
 
 
-def arm_cells(arms: Sequence[Arm], n_real: int, n_added: int, main: Arm, repeats: Repeats) -> list[Cell]:
-    """C3 with the faults of every arm, and beside them C0 and as many mutants (C2)."""
+def arm_cells(
+    pool: Pool, arms: Sequence[Arm], n_real: int, amounts: Sequence[int], main: Arm, repeats: Repeats
+) -> list[Cell]:
+    """C3 with the faults of every arm that has enough of them in every fold, beside C0 and as many mutants (C2).
+
+    Raises
+    ------
+    StudyError
+        If an arm has too few for the smallest number: it would silently be missing.
+    """
     if not arms:
         return []
-    found = grid_cells(["C0", "C2"], [n_real], n_added, main, repeats, "arm")
+    found = grid_cells(["C0"], [n_real], 0, main, repeats, "arm")
+    for n_added in amounts:
+        found += grid_cells(["C2"], [n_real], n_added, main, repeats, "arm")
     for arm in arms:
-        found += grid_cells(["C3"], [n_real], n_added, arm, repeats, "arm")
+        most = min(len(pool.of_arm(arm, fold)) for fold in repeats.folds)
+        if most < min(amounts):
+            raise StudyError(f"{arm.name} has {most} faults in a fold, arm_added asks for {min(amounts)}: lower it")
+        for n_added in [n for n in amounts if n <= most]:
+            found += grid_cells(["C3"], [n_real], n_added, arm, repeats, "arm")
     return found
 
 

@@ -119,7 +119,7 @@ class FinetuneFaultLocalization(Common):
     sweep_real: Count
     sweep_added: Annotated[list[Count], Once]
     arms: Annotated[list[ArmName], Once]
-    arm_added: Count
+    arm_added: Annotated[list[Count], Field(min_length=1)]
     folds: Annotated[list[Fold], Field(min_length=1), Once]
     seeds: Annotated[list[Whole], Field(min_length=1), Once]
     steps: Count

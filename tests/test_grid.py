@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from tiny_pool import ARM, tiny_pool
 
+from llmexp_utils.conditions import Pool
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of, sweep_cells
 from llmexp_utils.injection import parse_arm
@@ -36,13 +37,23 @@ def test_a_sweep_has_the_reference_once_however_many_amounts():
     assert sweep_cells(["C2"], 8, [], ARM, REPEATS) == []
 
 
-def test_arms_are_compared_with_as_many_mutants():
-    other = parse_arm("other/function")
-    found = arm_cells([ARM, other], 8, 16, ARM, REPEATS)
-    assert len(set(found)) == len(found) == 4 * 6
+def test_arms_are_compared_with_as_many_mutants_as_far_as_they_reach(pool):
+    faults = pool.faults.copy()
+    faults.loc[faults.fault_id.str.endswith("llm0"), ["generator", "form", "policy"]] = ["other", "function", None]
+    mixed = Pool(faults, pool.groups, pool.shown)
+    other = parse_arm("other/function")  # 30 in each fold
+    found = arm_cells(mixed, [ARM, other], 8, [16, 40], ARM, REPEATS)
+    assert len(set(found)) == len(found) == (1 + 2 + 2 + 1) * 6
     written = {(one.condition, one.facts["generator"], one.n_added) for one in found}
-    assert written == {("C0", "", 0), ("C2", "", 16), ("C3", "gen", 16), ("C3", "other", 16)}
-    assert arm_cells([], 8, 16, ARM, REPEATS) == []
+    assert written == {
+        ("C0", "", 0),
+        *(("C2", "", n) for n in (16, 40)),
+        *(("C3", "gen", n) for n in (16, 40)),
+        ("C3", "other", 16),
+    }
+    assert arm_cells(mixed, [], 8, [16], ARM, REPEATS) == []
+    with pytest.raises(StudyError, match="other/function has 30 faults in a fold, arm_added asks for 40"):
+        arm_cells(mixed, [ARM, other], 8, [40], ARM, REPEATS)
 
 
 def test_jobs_test_the_faults_of_others_for_the_test_problems_only(pool):
@@ -67,6 +78,6 @@ def test_a_problem_in_two_splits_stops_the_grid(pool, monkeypatch):
 
 
 def test_a_run_asked_for_twice_is_said(pool):
-    cells = arm_cells([ARM, ARM], 8, 16, ARM, REPEATS)
+    cells = arm_cells(pool, [ARM, ARM], 8, [16], ARM, REPEATS)
     with pytest.raises(StudyError, match="asked for twice"):
         jobs_of(pool, cells)
