@@ -67,7 +67,7 @@ def load_encoder(choice: EncoderChoice | str) -> Encoder:
     from transformers import AutoModel, AutoTokenizer
 
     choice = as_choice(choice)
-    source, options = _locate(choice.name)
+    source, options = locate(choice.name)
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -108,7 +108,7 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _locate(name: str) -> tuple[str, dict[str, Any]]:
+def locate(name: str) -> tuple[str, dict[str, Any]]:
     """Where ``from_pretrained`` finds an encoder, and the options it needs there."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 

@@ -211,7 +211,7 @@ def _check_encoder(name: str, root: Path) -> None:
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise StudyError(f"encoder {name!r} is a folder without config.json: give one with a model and its tokenizer")
     if name != encoders.MINILM and not folder.is_dir():
-        encoders._locate(name)
+        encoders.locate(name)
 
 
 def _warnings(study: Study, names: Sequence[str]) -> list[str]:
