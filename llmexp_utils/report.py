@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from llmexp_utils import series
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import atomic_write, repository
 from llmexp_utils.plots import CONDITIONS
 from llmexp_utils.tables import write_index
 
 STUDENT = "frozen-llm"
+MINUS = "\N{MINUS SIGN}"
 BEGIN, END = "<!-- results: begin (made by `make report`) -->", "<!-- results: end -->"
 
 
 def results_block(results: Path, figures: str) -> str:
-    """Headline figure and the gains over real faults only, as Markdown.
+    """Headline figure, gains, students and factors, as Markdown.
 
     Parameters
     ----------
@@ -29,21 +31,84 @@ def results_block(results: Path, figures: str) -> str:
         Folder of the tables of ``07_results``.
     figures : str
         Folder of its figures, relative to the README.
+
+    Raises
+    ------
+    StudyError
+        If a table is missing, or was written by an older version of the notebook.
     """
-    gains, control = (_table(results, name) for name in ("tab10_gain_by_condition", "tab11_gain_over_mutants"))
-    gains, control = gains[gains.student == STUDENT], control[control.student == STUDENT]
-    caption = (results / "tab10_gain_by_condition.md").read_text(encoding="utf-8").splitlines()[0]
-    lines = [f"![Top-1 by number of real faults]({figures}/fig10_top1_by_real_faults.png)", "", caption, ""]
-    lines += [
-        "| condition | real faults | Top-1 minus real only | Top-1 minus real + mutants |",
-        "|---|---|---|---|",
+    parts = [f"![Top-1 by number of real faults]({figures}/fig10_top1_by_real_faults.png)"]
+    parts += [gains(results), students(results), factors(results)]
+    return "\n\n".join(parts)
+
+
+def gains(results: Path) -> str:
+    """What is added to real faults, minus real faults only, and minus as many mutants, by number of real faults."""
+    real, mutants = (_table(results, name) for name in ("tab10_gain_by_condition", "tab11_gain_over_mutants"))
+    shown = [(real, name, "C0") for name in ("C2", "C3", "C4")] + [(mutants, "C3", "C2")]
+    columns = {}
+    for table, condition, base in shown:
+        rows = table[(table.student == STUDENT) & (table.condition == condition) & (table.n_real > 0)]
+        rows = rows[rows.estimate.notna()]
+        if len(rows):
+            columns[f"{condition} {MINUS} {base}"] = {row.n_real: interval(row) for row in rows.itertuples()}
+    sizes = sorted({size for column in columns.values() for size in column})
+    names = series.names("C0", "C2", "C3", "C4")
+    head = (
+        f"**Gain in Top-1 of `{STUDENT}` by number of real faults** ({names}; {_sizes(real[real.student == STUDENT])})"
+    )
+    lines = [[str(size), *(column.get(size, "") for column in columns.values())] for size in sizes]
+    return f"{head}\n\n{_markdown(['real faults', *columns], lines)}"
+
+
+def students(results: Path) -> str:
+    """Both students with all real faults, before and after, with the paper's best case beside them."""
+    table = _table(results, "tab16_before_after_by_student", "points_low")
+    paper = next(name for name in table if name.startswith("paper"))
+    lines = [
+        [
+            f"`{row.student}`, {row.n_real} real",
+            f"{row.condition} ({CONDITIONS[row.condition].label})",
+            f"{100 * row.before:.1f} %",
+            f"{100 * row.after:.1f} %",
+            bounds(row.points, row.points_low, row.points_high),
+            bounds(row.percent, row.percent_low, row.percent_high),
+            str(row.n_seeds),
+        ]
+        for row in table.itertuples()
     ]
-    against = {(row.condition, row.n_real): _interval(row) for row in control.itertuples()}
-    for row in gains[gains.estimate.notna()].itertuples():
-        other = against.get((row.condition, row.n_real), "")
-        label = CONDITIONS[row.condition].label
-        lines.append(f"| {row.condition} ({label}) | {row.n_real} | {_interval(row)} | {other} |")
-    return "\n".join(lines)
+    names = ["student", "added", "Top-1 before", "after", "change in points", "change in %", "seeds"]
+    note = f"the paper's best case, on other data and models and without an interval: +{table[paper].iloc[0]:g} %"
+    return f"**Both students with all real faults, before and after** ({note})\n\n{_markdown(names, lines)}"
+
+
+def factors(results: Path) -> str:
+    """Every planned comparison of what can be chosen."""
+    table = _table(results, "tab17_factors")
+    lines = [
+        [row.question, row.comparison, str(row.n_real), interval(row), _p(row.p), _p(row.p_holm)]
+        for row in table.itertuples()
+    ]
+    names = ["question", "comparison", "real faults", "difference in points", "p", "p (Holm)"]
+    return f"**What makes an added fault worth its price** ({_sizes(table)})\n\n{_markdown(names, lines)}"
+
+
+def interval(row: object) -> str:
+    """Estimate and interval of a row in percentage points, with an asterisk where Holm's p is under 0.05."""
+    star = " *" if row.p_holm < 0.05 else ""
+    return bounds(*(100 * value for value in (row.estimate, row.low, row.high))) + star
+
+
+def bounds(estimate: float, low: float, high: float) -> str:
+    """Three numbers with their signs.
+
+    Examples
+    --------
+    >>> bounds(1.04, 0, 2)
+    '+1.0 [+0.0, +2.0]'
+    """
+    first, *rest = (f"{round(value, 1) + 0.0:+.1f}".replace("-", MINUS) for value in (estimate, low, high))
+    return f"{first} [{', '.join(rest)}]"
 
 
 def fill(text: str, block: str) -> str:
@@ -54,19 +119,32 @@ def fill(text: str, block: str) -> str:
     return f"{head}{BEGIN}\n{block}\n{END}{rest.split(END, 1)[1]}"
 
 
-def _table(folder: Path, name: str) -> pd.DataFrame:
+def _table(folder: Path, name: str, column: str = "estimate") -> pd.DataFrame:
     path = folder / f"{name}.csv"
     if not path.exists():
         raise StudyError(f"{path} does not exist: run the study first (make study)")
-    return pd.read_csv(path)
+    table = pd.read_csv(path)
+    if column not in table:
+        raise StudyError(
+            f"{path} has no column {column!r}, it is of an older version: run the study again (make study)"
+        )
+    return table
 
 
-def _interval(row: object) -> str:
-    if pd.isna(row.estimate):
-        return ""
-    points = [f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in (row.estimate, row.low, row.high)]
-    star = " *" if row.p_holm < 0.05 else ""
-    return f"{points[0]} [{points[1]}, {points[2]}]{star}"
+def _sizes(table: pd.DataFrame) -> str:
+    """Largest numbers behind a table: a table may hold rows with fewer seeds."""
+    if table.empty:
+        return "no comparison in these runs"
+    return f"{table.n_faults.max()} faults of {table.n_problems.max()} problems, seeds: {table.n_seeds.max()}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _markdown(names: list[str], lines: list[list[str]]) -> str:
+    rows = [names, ["---"] * len(names), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> int:

@@ -12,10 +12,9 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 
-from llmexp_utils.charts import arms, by_group, curve, difference
+from llmexp_utils.charts import by_group, curve
 from llmexp_utils.errors import StudyError
-from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, style
-from llmexp_utils.pool_charts import funnel, three_statistics
+from llmexp_utils.plots import CONDITIONS, style
 
 
 @pytest.fixture
@@ -38,15 +37,15 @@ def legend(ax) -> list[str]:
 
 
 def test_curve_has_a_line_and_a_band_a_condition_one_step_a_doubling(ax):
-    assert curve(ax, points(["C4", "C0"])) is ax
+    assert curve(ax, points(["C3", "C0"])) is ax
     black, blue = ax.get_lines()
     assert black.get_xdata().tolist() == [3, 4, 5] and black.get_ydata().tolist() == pytest.approx([0.2, 0.3, 0.4])
-    assert (black.get_color(), black.get_marker()) == ("#000000", "o") and blue.get_color() == CONDITIONS["C4"].colour
+    assert (black.get_color(), black.get_marker()) == ("#000000", "o") and blue.get_color() == CONDITIONS["C3"].colour
     bands = [item for item in ax.collections if isinstance(item, PolyCollection)]
-    assert [to_hex(band.get_facecolor()[0]) for band in bands] == ["#000000", CONDITIONS["C4"].colour.lower()]
+    assert [to_hex(band.get_facecolor()[0]) for band in bands] == ["#000000", CONDITIONS["C3"].colour.lower()]
     assert bands[0].get_datalim(ax.transData).intervaly.tolist() == pytest.approx([0.15, 0.45])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["8", "16", "32"]
-    assert legend(ax) == ["real only", "real + LLM, Score"]
+    assert legend(ax) == ["real only", "real + LLM, random"]
 
 
 def test_curve_draws_the_floor_as_one_dashed_line(ax):
@@ -56,18 +55,33 @@ def test_curve_draws_the_floor_as_one_dashed_line(ax):
     assert legend(ax) == ["real only", "random ranking"]
 
 
-def test_curve_puts_no_real_faults_one_step_left_and_bars_apart(ax):
+def test_curve_puts_no_real_faults_one_step_left_and_bars_apart_with_a_dotted_line(ax):
     curve(ax, pd.concat([points(["C0"]), points(["C5", "C5m"], (0,))]))
-    left, right = (line.get_xdata()[0] for line in ax.get_lines()[1:])
+    marks = [line for line in ax.get_lines() if line.get_marker() in "vX"]
+    left, right = (line.get_xdata()[0] for line in marks)
     assert left < 2 < right and (left + right) / 2 == pytest.approx(2)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "8", "16", "32"]
     assert sum(isinstance(item, LineCollection) for item in ax.collections) == 2
+    assert sum(line.get_linestyle() == ":" for line in ax.get_lines()) == 2
 
 
-def test_curve_with_many_conditions_has_bars_not_bands(ax):
+def test_curve_has_two_bands_at_most_and_thin_bars_side_by_side_for_the_rest(ax):
     curve(ax, points(["C0", "C2", "C3", "C4", "mix"]))
-    assert all(isinstance(item, LineCollection) for item in ax.collections) and len(ax.collections) == 5
-    assert ax.get_lines()[2].get_xdata().tolist() == [3, 4, 5]  # the middle one stands on the ticks
+    assert [isinstance(item, PolyCollection) for item in ax.collections] == [True, False, True, False, False]
+    first = {line.get_marker(): line.get_xdata()[0] for line in ax.get_lines()}
+    assert first["o"] == first["^"] == 3  # bands stand on the ticks
+    assert first["s"] < first["D"] < first["P"]
+    with pytest.raises(StudyError, match="cannot draw 3 bands"):
+        curve(ax, points(["C0"]), bands=["C0", "C2", "C3"])
+
+
+def test_curve_by_added_faults_starts_with_real_faults_alone(ax):
+    rows = pd.concat([points(["C0"], (0,)), points(["C2", "C3"], (32, 64))]).rename(columns={"n_real": "n_added"})
+    curve(ax, rows, x="n_added")
+    assert ax.get_xlabel() == "added faults in training"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "32", "64"]
+    dotted = [line for line in ax.get_lines() if line.get_linestyle() == ":"]
+    assert [set(line.get_ydata()) for line in dotted] == [{0.2}]
 
 
 def test_curve_shows_per_cent(ax):
@@ -75,84 +89,15 @@ def test_curve_shows_per_cent(ax):
     assert ax.yaxis.get_major_formatter()(0.35, 0) == "35 %"
 
 
-def test_difference_has_a_row_a_comparison(ax):
-    frame = points(["C4", "C2"], (8, 32)).assign(estimate=[0.05, -0.02, 0.01, 0.03])
-    frame = frame.assign(low=frame["estimate"] - 0.03, high=frame["estimate"] + 0.03, p_holm=[0.01, 0.2, 0.2, 0.2])
-    difference(ax, frame)
-    labels = [tick.get_text() for tick in ax.get_yticklabels()]
-    assert labels == [
-        "real + mutants, against 8 real",
-        "real + LLM, Score, against 8 real",
-        "real + mutants, against 32 real",
-        "real + LLM, Score, against 32 real",
-    ]
-    texts = [text.get_text() for text in ax.texts]
-    assert texts[1] == "+5.0 [+2.0, +8.0]" and texts[3] == "−2.0 [−5.0, +1.0]"
-    marks = [line for line in ax.get_lines() if line.get_marker() in "sD"]
-    assert [mark.get_markerfacecolor() for mark in marks] == [
-        "white",
-        CONDITIONS["C4"].colour,
-        "white",
-        "white",
-    ]
-    assert ax.yaxis_inverted()
-
-
-def test_difference_says_where_there_is_no_baseline(ax):
-    frame = points(["C3"], (8,))
-    empty = points(["C5"], (0,)).assign(estimate=np.nan, low=np.nan, high=np.nan, p_holm=np.nan)
-    difference(ax, pd.concat([frame, empty]))
-    assert [text.get_text() for text in ax.texts][0] == "no baseline"
-
-
-def stages(model: str, form: str, counts: dict[str, int]) -> pd.DataFrame:
-    return pd.DataFrame({"model": model, "form": form, "stage": list(counts), "count": list(counts.values())})
-
-
-def test_funnel_labels_counts_and_shares_of_what_was_asked(ax):
-    line = stages("small", "line", {"kept": 25, "asked": 1000, "parses": 500})
-    whole = stages("small", "function", {"asked": 200, "parses": 50})
-    funnel(ax, pd.concat([line, whole]))
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["asked", "parses", "kept"]
-    texts = [text.get_text().strip() for text in ax.texts]
-    assert texts == ["1,000 (100 %)", "500 (50 %)", "25 (2 %)", "200 (100 %)", "50 (25 %)", ""]
-    assert [patch.get_width() for patch in ax.patches] == [1000, 500, 25, 200, 50, 0]
-    assert {to_hex(patch.get_facecolor()) for patch in ax.patches} == {MODEL_COLOURS[0]}
-    assert ax.patches[0].get_hatch() != ax.patches[3].get_hatch()
-    assert legend(ax) == ["small, line", "small, function"]
-
-
-def test_funnel_needs_the_number_asked(ax):
-    with pytest.raises(StudyError, match="'asked' for small, line"):
-        funnel(ax, stages("small", "line", {"kept": 25}))
-
-
-def test_three_statistics_have_boxes_in_fixed_order_and_the_gold_mean():
-    rng = np.random.default_rng(0)
-    names = ["score", "gold", "random", "all"]
-    columns = {name: rng.random(80) for name in ("lines_changed", "edit_distance", "similarity")}
-    frame = pd.DataFrame({"source": np.repeat(names, 20)} | columns)
-    figure, axes = plt.subplots(1, 3)
-    assert three_statistics(axes, frame) is axes
-    labels = [tick.get_text() for tick in axes[0].get_yticklabels()]
-    assert labels == [f"{SOURCES[name].label}\nn = 20" for name in ("gold", "all", "random", "score")]
-    for ax, name in zip(axes, columns, strict=True):
-        mean = frame.loc[frame["source"] == "gold", name].mean()
-        dashed = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
-        assert [line.get_xdata()[0] for line in dashed] == [mean]
-        diamonds = [line for line in ax.get_lines() if line.get_marker() == "D"]
-        assert len(diamonds) == 4 and diamonds[0].get_xdata()[0] == pytest.approx(mean)
-    assert not any(tick.get_text() for tick in axes[1].get_yticklabels())
-    plt.close(figure)
-
-
 def test_by_group_has_the_largest_group_first(ax):
     rows = points(["C0", "C4"], (8, 16)).assign(fault_type=["few", "many"] * 2, n_faults=[5, 1200] * 2)
-    by_group(ax, rows)
+    by_group(ax, rows, floor=pd.Series({"few": 0.3, "many": 0.1}))
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["many\nn = 1,200", "few\nn = 5"]
     assert [patch.get_width() for patch in ax.patches] == pytest.approx([0.3, 0.2, 0.3, 0.2])
     assert to_hex(ax.patches[2].get_facecolor()) == CONDITIONS["C4"].colour.lower()
-    assert legend(ax) == ["real only", "real + LLM, Score"]
+    ticks = [item.get_segments() for item in ax.collections if item.get_label() == "random ranking"]
+    assert [segment[0][0] for segment in ticks[0]] == [0.1, 0.3]  # each group has its own
+    assert sorted(legend(ax)) == ["random ranking", "real + LLM, Score", "real only"]
 
 
 def test_frames_that_cannot_be_drawn_are_refused(ax):
@@ -161,26 +106,6 @@ def test_frames_that_cannot_be_drawn_are_refused(ax):
     with pytest.raises(StudyError, match="two rows for condition=C0, n_real=8"):
         curve(ax, pd.concat([points(["C0"]), points(["C0"])]))
     with pytest.raises(StudyError, match="unknown condition 'C9'"):
-        difference(ax, points(["C9"]))
+        curve(ax, points(["C9"]))
     with pytest.raises(StudyError, match="no row"):
-        by_group(ax, points(["C0"]).assign(fault_type="x").iloc[:0])
-
-
-def test_arms_are_named_by_who_wrote_them_and_controls_by_their_condition() -> None:
-    rows = [
-        ("C0", "", "", "", 0.4),
-        ("C3", "big", "line", "uniform", 0.5),
-        ("C3", "small", "function", "", 0.45),
-    ]
-    frame = pd.DataFrame(rows, columns=["condition", "generator", "form", "policy", "estimate"])
-    frame = frame.assign(low=frame.estimate - 0.05, high=frame.estimate + 0.05)
-    _, ax = plt.subplots()
-    assert arms(ax, frame, floor=0.2) is ax
-    assert [label.get_text() for label in ax.get_yticklabels()] == [
-        CONDITIONS["C0"].label,
-        "big line uniform",
-        "small function",
-    ]
-    points = [line for line in ax.lines if line.get_marker() not in ("None", None, "")]
-    assert [line.get_xdata()[0] for line in points] == [0.4, 0.5, 0.45]
-    assert points[1].get_color() != points[2].get_color()
+        by_group(ax, points(["C0"]).assign(fault_type="x").iloc[:0], floor=pd.Series())

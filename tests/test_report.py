@@ -1,5 +1,7 @@
 """The README's numbers come from the tables."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -7,27 +9,61 @@ from llmexp_utils import report
 from llmexp_utils.errors import StudyError
 from llmexp_utils.tables import save_table
 
+ESTIMATE = ["estimate", "low", "high", "p", "p_holm"]
+SIZES = {"n_faults": 328, "n_problems": 164, "n_seeds": 3}
 
-def test_the_block_shows_both_comparisons_and_marks_what_is_significant(tmp_path):
-    columns = ["student", "condition", "n_real", "estimate", "low", "high", "p_holm"]
-    gains = pd.DataFrame(
-        [("frozen-llm", "C2", 8, 0.1, 0.05, 0.15, 0.01), ("frozen-llm", "C5", 0, None, None, None, None)],
-        columns=columns,
+
+def save(folder: Path, name: str, columns: list[str], *rows: tuple) -> None:
+    save_table(pd.DataFrame(rows, columns=columns).assign(**SIZES), name, folder=folder, caption="Caption.")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    names = ["student", "condition", "n_real", *ESTIMATE]
+    save(
+        tmp_path,
+        "tab10_gain_by_condition",
+        names,
+        ("frozen-llm", "C2", 8, 0.1, 0.05, 0.15, 0.001, 0.01),
+        ("frozen-llm", "C3", 8, 0.08, -0.01, 0.17, 0.1, 0.2),
+        ("frozen-llm", "C3", 32, 0.02, -0.01, 0.05, 0.1, 0.2),
+        ("frozen-llm", "C5", 8, 0.3, 0.2, 0.4, 0.1, 0.2),
+        ("minilm", "C4", 8, 0.5, 0.4, 0.6, 0.001, 0.001),
     )
-    control = pd.DataFrame([("frozen-llm", "C3", 8, -0.02, -0.07, 0.03, 0.4)], columns=columns)
-    gains.loc[2] = ("frozen-llm", "C3", 8, 0.08, -0.01, 0.17, 0.2)
-    gains.loc[3] = ("minilm", "C4", 8, 0.5, 0.4, 0.6, 0.001)
-    save_table(gains, "tab10_gain_by_condition", folder=tmp_path, caption="Caption.")
-    save_table(control, "tab11_gain_over_mutants", folder=tmp_path, caption="Caption.")
-    block = report.results_block(tmp_path, "figures")
-    assert "| C2 (real + mutants) | 8 | +10.0 [+5.0, +15.0] * |  |" in block
-    assert "| C3 (real + LLM, random) | 8 | +8.0 [−1.0, +17.0] | −2.0 [−7.0, +3.0] |" in block
-    assert (
-        "C5" not in block
-        and "C4" not in block
-        and "figures/fig10_top1_by_real_faults.png" in block
-        and "Caption." in block
+    save(tmp_path, "tab11_gain_over_mutants", names, ("frozen-llm", "C3", 8, -0.02, -0.07, 0.03, 0.4, 0.4))
+    names = ["student", "n_real", "condition", "before", "after", "points", "points_low", "points_high"]
+    names += ["percent", "percent_low", "percent_high", "paper, best case in %"]
+    save(tmp_path, "tab16_before_after_by_student", names, ("minilm", 196, "C2", 0.4, 0.5, 10, 1, 19, 25, 2, 48, 58.36))
+    names = ["question", "comparison", "n_real", *ESTIMATE]
+    save(tmp_path, "tab17_factors", names, ("line policy", "gold − uniform", "32", 0.04, 0.01, 0.07, 0.0001, 0.03))
+    return tmp_path
+
+
+def test_gains_are_by_size_with_both_comparisons(results):
+    text = report.gains(results)
+    assert "| real faults | C2 − C0 | C3 − C0 | C3 − C2 |" in text  # no C4 of this student, no C5
+    assert "| 8 | +10.0 [+5.0, +15.0] * | +8.0 [−1.0, +17.0] | −2.0 [−7.0, +3.0] |" in text
+    assert "| 32 |  | +2.0 [−1.0, +5.0] |  |" in text
+    assert "C3: real + LLM, random" in text and "328 faults of 164 problems, seeds: 3" in text
+
+
+def test_students_have_intervals_and_the_paper_beside_them(results):
+    text = report.students(results)
+    row = (
+        "| `minilm`, 196 real | C2 (real + mutants) | 40.0 % | 50.0 % | +10.0 [+1.0, +19.0] | +25.0 [+2.0, +48.0] | 3 |"
     )
+    assert row in text and "+58.36 %" in text
+
+
+def test_factors_have_both_p_values(results):
+    row = "| line policy | gold − uniform | 32 | +4.0 [+1.0, +7.0] * | < 0.001 | 0.030 |"
+    assert row in report.factors(results)
+
+
+def test_the_block_has_figure_and_all_three_tables(results):
+    block = report.results_block(results, "figures/study")
+    assert "(figures/study/fig10_top1_by_real_faults.png)" in block
+    assert block.count("\n| --- ") == 3 and "Both students" in block and "worth its price" in block
 
 
 def test_only_what_is_between_the_markers_changes():
@@ -37,6 +73,10 @@ def test_only_what_is_between_the_markers_changes():
         report.fill("nothing", "new")
 
 
-def test_missing_tables_say_what_to_run(tmp_path):
+def test_missing_and_old_tables_say_what_to_run(results):
+    save(results, "tab16_before_after_by_student", ["student"], ("minilm",))
+    with pytest.raises(StudyError, match=r"tab16.*no column 'points_low'.*run the study again"):
+        report.results_block(results, "figures")
+    (results / "tab10_gain_by_condition.csv").unlink()
     with pytest.raises(StudyError, match=r"run the study first \(make study\)"):
-        report.results_block(tmp_path, "figures")
+        report.results_block(results, "figures")

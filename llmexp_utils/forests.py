@@ -1,0 +1,148 @@
+"""The charts of differences: estimates with their intervals, one a row, and the numbers written beside them.
+
+Differences are fractions of one; the axes show percentage points. A mark is filled where Holm's p is under 0.05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.axes import by_look, need, percent, points
+from llmexp_utils.plots import CONDITIONS, model_colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIGNIFICANT = 0.05
+GREY = "#7F7F7F"
+NAMES = ["condition", "generator", "form", "policy"]
+
+
+def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline: str = "real only") -> Axes:
+    """Forest plot of condition minus baseline with 95 % intervals; filled where Holm's p is under 0.05.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; about 0.24 inch of height a row and a group is right.
+    frame : DataFrame
+        Rows of :func:`llmexp_utils.statistics.compare`: ``condition``, ``n_real``, ``estimate``, ``low``,
+        ``high``, ``p_holm``; a row without an estimate is written as such.
+    metric, baseline : str
+        Names on the axis.
+    """
+    need(frame, ["condition", "n_real", "estimate", "low", "high", "p_holm"], ["condition", "n_real"])
+    ordered = pd.concat([rows for _, rows in by_look(frame, "condition", CONDITIONS)])
+    rows = ordered.sort_values("n_real", kind="stable")
+    heads = [f"against {size} real faults" for size in rows["n_real"]]
+    places = _grouped(ax, heads, [CONDITIONS[name].label for name in rows["condition"]])
+    for place, row in zip(places, rows.itertuples(), strict=True):
+        look = CONDITIONS[row.condition]
+        if np.isnan(row.estimate):
+            ax.text(1.02, place, "no baseline", color=GREY, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            continue
+        _mark(ax, place, row, look.colour, look.marker, filled=row.p_holm < SIGNIFICANT)
+        _numbers(ax, place, row)
+    return _zero(ax, f"{metric} minus that of {baseline}")
+
+
+def arms(axes: Sequence[Axes], frame: pd.DataFrame, *, floor: float, metric: str = "Top-1") -> Sequence[Axes]:
+    """Who wrote the added faults: left the metric (dashed: a random ranking), right the difference to as many mutants.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        Two, which share their rows; about 0.3 inch of height a row is right.
+    frame : DataFrame
+        Rows of :func:`llmexp_utils.contrasts.minus_controls` by ``condition``, ``generator``, ``form``, ``policy``.
+    floor : float
+        Value of a random ranking.
+    metric : str
+        Name on the axes.
+    """
+    need(frame, [*NAMES, "minus", "estimate", "low", "high", "p_holm"], [*NAMES, "minus"])
+    rows = frame[frame["minus"] == "nothing"].sort_values(NAMES, kind="stable").reset_index(drop=True)
+    against = frame[frame["minus"] == "C2"].set_index(NAMES)
+    colours = model_colours(rows["generator"])
+    left, right = axes
+    labels = []
+    for place, row in enumerate(rows.itertuples()):
+        look = CONDITIONS[row.condition]
+        colour = colours.get(row.generator, look.colour)
+        _mark(left, place, row, colour, look.marker, filled=True)
+        name = (row.condition, row.generator, row.form, row.policy)
+        if name in against.index:
+            other = against.loc[name]
+            _mark(right, place, other, colour, look.marker, filled=other.p_holm < SIGNIFICANT)
+            _numbers(right, place, other)
+        labels.append(" ".join(part for part in (row.generator, row.form, row.policy) if part) or look.label)
+    left.axvline(floor, linestyle="--", linewidth=1, color=CONDITIONS["floor"].colour)
+    _rows(left, np.arange(len(rows)), labels)
+    _rows(right, np.arange(len(rows)), [""] * len(rows))
+    right.tick_params(axis="y", length=0)
+    left.set_xlabel(f"{metric}\n(dashed: {CONDITIONS['floor'].label})")
+    percent(left.xaxis)
+    _zero(right, f"minus {CONDITIONS['C2'].label}")
+    return axes
+
+
+def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:
+    """Every planned comparison of a factor with its 95 % interval, grouped by the question that it answers.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; about 0.24 inch of height a row and a group is right.
+    frame : DataFrame
+        Rows of :func:`llmexp_utils.factors.factor_table`.
+    metric : str
+        Name on the axis.
+    """
+    need(frame, ["question", "comparison", "n_real", "estimate", "low", "high", "p_holm"], ["question", "comparison"])
+    places = _grouped(ax, list(frame["question"]), list(frame["comparison"]))
+    for place, row in zip(places, frame.itertuples(), strict=True):
+        _mark(ax, place, row, "#333333", "o", filled=row.p_holm < SIGNIFICANT)
+        _numbers(ax, place, row)
+    return _zero(ax, f"difference of {metric}")
+
+
+def _mark(ax: Axes, place: float, row: object, colour: str, marker: str, *, filled: bool) -> None:
+    ax.plot([row.low, row.high], [place, place], color=colour, linewidth=1.4)
+    ax.plot(row.estimate, place, marker=marker, color=colour, markerfacecolor=colour if filled else "white")
+
+
+def _numbers(ax: Axes, place: float, row: object) -> None:
+    """Estimate and interval in points, to the right of the row."""
+    text = f"{points(row.estimate)} [{points(row.low)}, {points(row.high)}]"
+    ax.text(1.02, place, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+
+
+def _rows(ax: Axes, places: Sequence[float], labels: Sequence[str]) -> None:
+    """Rows from top to bottom."""
+    ax.set_yticks(places, labels)
+    ax.set_ylim(max(places) + 0.6, min(places) - 0.6)
+    ax.grid(axis="y", visible=False)
+
+
+def _grouped(ax: Axes, heads: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Rows with a bold line above each group of equal heads; places of the labels, in their order."""
+    places, written = [], {}
+    for head in heads:
+        if head not in written:
+            written[head] = len(written) + len(places)
+        places.append(len(written) + len(places))
+    _rows(ax, [*places, *written.values()], [*labels, *written])
+    for text in ax.get_yticklabels()[len(labels) :]:
+        text.set_fontweight("bold")
+    return places
+
+
+def _zero(ax: Axes, label: str) -> Axes:
+    """A line at no difference, and the name of the axis."""
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_xlabel(f"{label} (percentage points)\nfilled: p < {SIGNIFICANT:g} after Holm")
+    return percent(ax.xaxis, sign="")
