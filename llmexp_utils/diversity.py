@@ -47,18 +47,33 @@ def diversity(frame: pd.DataFrame) -> dict[str, float]:
     """
     if frame.empty:
         raise StudyError("diversity of no faults is undefined: give at least one row")
-    faulty = [_faulty_tokens(code, lines) for code, lines in zip(frame["code"], frame["lines"], strict=True)]
-    kinds = [edit_kind(correct, code) for correct, code in zip(frame["correct"], frame["code"], strict=True)]
-    places = [_place(code, lines) for code, lines in zip(frame["code"], frame["lines"], strict=True)]
-    return {
-        "faults": len(frame),
-        "distinct_1": _distinct(faulty, 1),
-        "distinct_2": _distinct(faulty, 2),
-        "edit_kinds": len(set(kinds)),
-        "edit_kind_entropy": _entropy(kinds),
-        "distinct_functions": frame["task_id"].nunique() / len(frame),
-        "position_entropy": _entropy(places),
-    }
+    return _summary(_features(frame))
+
+
+def mean_diversity(frame: pd.DataFrame, size: int, draws: int, rng: np.random.Generator) -> dict[str, float]:
+    """Mean of :func:`diversity` over random choices of ``size`` faults: what a choice is compared with.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Faults as for :func:`diversity`.
+    size : int
+        Faults in each choice, drawn without replacement.
+    draws : int
+        Number of choices; one alone can be far from the mean.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than ``size`` faults, or nothing is drawn.
+    """
+    if not 0 < size <= len(frame) or draws < 1:
+        raise StudyError(f"cannot draw {draws} times {size} of {len(frame)} faults: lower the size")
+    features = _features(frame)
+    found = [_summary(features.iloc[rng.choice(len(features), size, replace=False)]) for _ in range(draws)]
+    return pd.DataFrame(found).mean().to_dict() | {"faults": size}
 
 
 def edit_kind(correct: str, faulty: str) -> str:
@@ -79,6 +94,31 @@ def edit_kind(correct: str, faulty: str) -> str:
         if tag != "equal"
     ]
     return "; ".join(changes)
+
+
+def _features(frame: pd.DataFrame) -> pd.DataFrame:
+    """What is counted, worked out once a fault: problem, tokens of the faulty lines, kind of edit, place."""
+    pairs = list(zip(frame["code"], frame["lines"], strict=True))
+    columns = {
+        "task_id": list(frame["task_id"]),
+        "tokens": [_faulty_tokens(code, lines) for code, lines in pairs],
+        "kind": [edit_kind(correct, code) for correct, code in zip(frame["correct"], frame["code"], strict=True)],
+        "place": [_place(code, lines) for code, lines in pairs],
+    }
+    return pd.DataFrame(columns)
+
+
+def _summary(features: pd.DataFrame) -> dict[str, float]:
+    texts, kinds = features["tokens"].tolist(), features["kind"].tolist()
+    return {
+        "faults": len(features),
+        "distinct_1": _distinct(texts, 1),
+        "distinct_2": _distinct(texts, 2),
+        "edit_kinds": len(set(kinds)),
+        "edit_kind_entropy": _entropy(kinds),
+        "distinct_functions": features["task_id"].nunique() / len(features),
+        "position_entropy": _entropy(features["place"].tolist()),
+    }
 
 
 def _abstract(token: str) -> str:

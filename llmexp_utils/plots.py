@@ -50,6 +50,8 @@ SOURCES = {
     "random": Look("LLM, random choice", CONDITIONS["C3"].colour, "^"),
     "score": Look("LLM, chosen by Score", CONDITIONS["C4"].colour, "D"),
 }
+# Tokens are neither a condition nor a generator: greys.
+TOKENS = {"read": "#BFBFBF", "written": "#595959"}
 # Generators are no condition: other colours (Tol, muted). Read them through `model_colours`.
 EMBEDDED_COLOURS = {"qwen2.5-coder-1.5b": "#332288", "qwen2.5-coder-0.5b": "#999933"}
 MODEL_COLOURS = (*EMBEDDED_COLOURS.values(), "#882255", "#44AA99", "#DDCC77", "#661100")

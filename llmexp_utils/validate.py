@@ -15,6 +15,13 @@ from llmexp_utils.select import deduplicate, hygiene
 
 FAILING = ("fail", "error", "timeout")
 ARM = ["generator", "form", "policy"]
+LOST = (
+    ("no answer", "answered"),
+    ("does not parse", "parses"),
+    ("unchanged", "differs"),
+    ("renamed or new imports", "usable"),
+)
+"""Status of an answer that became no candidate (in the order of the checks), and the stage it does not reach."""
 
 
 def with_verdicts(
@@ -61,6 +68,8 @@ def keep_faults(tested: pd.DataFrame, gold: pd.DataFrame, max_lines: int) -> tup
     failing = tested[tested.verdict.isin(FAILING)]
     passed = {"reason": "passes the tests", "count": int((tested.verdict == "pass").sum())}
     broken = {"reason": "does not compile", "count": int((tested.verdict == "syntax").sum())}
+    if failing.empty:  # there is nothing to check
+        return failing, pd.DataFrame([broken, passed, {"reason": "kept", "count": 0}])
     small, size_funnel = hygiene(failing, max_lines)
     kept, repeat_funnel = deduplicate(small, gold)
     dropped = pd.concat([size_funnel, repeat_funnel])
@@ -69,42 +78,66 @@ def keep_faults(tested: pd.DataFrame, gold: pd.DataFrame, max_lines: int) -> tup
     return kept, pd.concat([pd.DataFrame([broken, passed]), dropped, pd.DataFrame([kept_row])], ignore_index=True)
 
 
-def funnel(candidates: pd.DataFrame, tested: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
-    """Counts at each stage of each arm: asked, answered, parses, differs, compiles, fails the tests, kept.
+def funnel(candidates: pd.DataFrame, tested: pd.DataFrame, kept: pd.DataFrame, max_lines: int) -> pd.DataFrame:
+    """What is left of each arm's answers after each check, in the order of the checks.
 
     Parameters
     ----------
     candidates, tested, kept : DataFrame
         All answers; those that became candidates, with verdicts; those that are kept.
+    max_lines : int
+        Largest number of lines that a kept fault may touch.
 
     Returns
     -------
     DataFrame
-        ``generator, form, policy, stage, count``.
+        ``generator, form, policy, stage, count``, the stages being ``asked``, ``answered`` (holds code),
+        ``parses``, ``differs`` (from the correct function), ``usable`` (defines it under its name, without new
+        imports), ``compiles``, ``fails`` (the tests), ``small`` and ``kept`` (neither a copy of a gold fault nor
+        a repetition).
+
+    Raises
+    ------
+    StudyError
+        If an answer has a status that no stage counts.
     """
+    unknown = set(candidates.status) - {status for status, _ in LOST} - {"candidate"}
+    if unknown:
+        raise StudyError(f"unknown status {min(unknown)!r} of an answer: add it to LOST in llmexp_utils.validate")
     rows = []
     for arm, answers in candidates.groupby(ARM, dropna=False, sort=False):
-        ran, stayed = _of(tested, arm), _of(kept, arm)
-        counts = {
-            "asked": len(answers),
-            "answered": (answers.status != "no answer").sum(),
-            "parses": (~answers.status.isin(["no answer", "does not parse"])).sum(),
-            "differs": len(ran),
+        ran = _of(tested, arm)
+        failing = ran[ran.verdict.isin(FAILING)]
+        counts = {"asked": len(answers)}
+        for status, stage in LOST:
+            counts[stage] = list(counts.values())[-1] - (answers.status == status).sum()
+        counts |= {
             "compiles": (ran.verdict != "syntax").sum(),
-            "fails": ran.verdict.isin(FAILING).sum(),
-            "kept": len(stayed),
+            "fails": len(failing),
+            "small": len(hygiene(failing, max_lines)[0]),
+            "kept": len(_of(kept, arm)),
         }
         rows += [(*arm, stage, int(count)) for stage, count in counts.items()]
     return pd.DataFrame(rows, columns=[*ARM, "stage", "count"])
 
 
-def faults_an_hour(candidates: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
-    """Kept faults for an hour of generation, by arm; seconds are those of the machine that recorded."""
+def price(candidates: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
+    """What a kept fault cost, by arm, in answers and in tokens: they do not depend on the machine.
+
+    Returns
+    -------
+    DataFrame
+        ``generator, form, policy, answers, kept, yield`` (kept faults an answer), and for each kept fault
+        ``read_per_kept`` (tokens of all prompts without the prefix that the server still had) and
+        ``written_per_kept``; the last two are empty for an arm without a kept fault.
+    """
     rows = []
     for arm, answers in candidates.groupby(ARM, dropna=False, sort=False):
-        n, seconds = len(_of(kept, arm)), answers.seconds.sum()
-        rows.append((*arm, len(answers), n, n / len(answers), seconds / 3600, 3600 * n / seconds))
-    return pd.DataFrame(rows, columns=[*ARM, "answers", "kept", "yield", "hours", "kept_an_hour"])
+        n = len(_of(kept, arm))
+        read = (answers.prompt_tokens - answers.cached_tokens).sum()
+        tokens = [total / n if n else None for total in (read, answers.completion_tokens.sum())]
+        rows.append((*arm, len(answers), n, n / len(answers), *tokens))
+    return pd.DataFrame(rows, columns=[*ARM, "answers", "kept", "yield", "read_per_kept", "written_per_kept"])
 
 
 def _of(frame: pd.DataFrame, arm: tuple[str, str, str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.diversity import diversity, edit_kind
+from llmexp_utils.diversity import diversity, edit_kind, mean_diversity
 from llmexp_utils.errors import StudyError
 from llmexp_utils.select import choose, deduplicate, hygiene, score, statistics
 
@@ -219,3 +219,15 @@ def test_diversity_of_one_and_of_nothing() -> None:
     assert diversity(one)["position_entropy"] == 0.0
     with pytest.raises(StudyError, match="at least one row"):
         diversity(one.head(0))
+
+
+def test_mean_diversity_of_all_faults_is_their_diversity_and_of_fewer_lies_between() -> None:
+    codes = [ONE_LINE, ONE_LINE.replace("-", "*"), CORRECT.replace("return c", "return a")]
+    frame = pd.DataFrame({"task_id": ["t/0", "t/0", "t/1"], "code": codes, "lines": [[2], [2], [3]]})
+    frame = frame.assign(correct=CORRECT)
+    rng = np.random.default_rng(0)
+    assert mean_diversity(frame, 3, 2, rng) == pytest.approx(diversity(frame))
+    pairs = mean_diversity(frame, 2, 50, rng)
+    assert pairs["faults"] == 2 and 0.5 < pairs["distinct_functions"] < 1 and pairs["edit_kinds"] == 2
+    with pytest.raises(StudyError, match="cannot draw 5 times 4 of 3"):
+        mean_diversity(frame, 4, 5, rng)

@@ -6,7 +6,7 @@ import pytest
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.sandbox import Limits
-from llmexp_utils.validate import as_faults, faults_an_hour, funnel, keep_faults, with_verdicts
+from llmexp_utils.validate import as_faults, funnel, keep_faults, price, with_verdicts
 
 CORRECT = "def f(x):\n    y = x + 1\n    return y\n"
 TEST = "def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(5) == 6\n"
@@ -21,6 +21,7 @@ ANSWERS = [
     ("does not parse", ""),
     ("no answer", ""),
     ("unchanged", ""),
+    ("renamed or new imports", ""),
 ]
 
 
@@ -37,7 +38,9 @@ def candidates():
             "status": status,
             "code": code,
             "correct": CORRECT,
-            "seconds": 2.0,
+            "prompt_tokens": 300,
+            "cached_tokens": 260,
+            "completion_tokens": 10,
         }
         for number, (status, code) in enumerate(ANSWERS)
     ]
@@ -54,7 +57,7 @@ def test_labels_and_verdicts(tested):
     assert tested.verdict.tolist() == ["fail", "fail", "fail", "pass", "error", "fail"]
 
 
-def test_what_is_dropped_has_a_reason(candidates, tested):
+def test_what_is_dropped_has_a_reason(tested):
     gold = pd.DataFrame({"code": [CORRECT.replace("+ 1", "+ 2")]})
     kept, counts = keep_faults(tested, gold, max_lines=3)
     assert kept.fault_id.tolist() == ["c0", "c4"]
@@ -67,10 +70,41 @@ def test_what_is_dropped_has_a_reason(candidates, tested):
         "kept": 2,
     }
     assert counts["count"].sum() == len(tested)
-    stages = funnel(candidates, tested, kept).set_index("stage")["count"].to_dict()
-    assert stages == {"asked": 9, "answered": 8, "parses": 7, "differs": 6, "compiles": 6, "fails": 5, "kept": 2}
-    price = faults_an_hour(candidates, kept).iloc[0]
-    assert price.kept_an_hour == pytest.approx(2 / (9 * 2.0) * 3600) and price["yield"] == pytest.approx(2 / 9)
+
+
+def test_an_arm_without_a_failing_answer_keeps_nothing(tested):
+    kept, counts = keep_faults(tested[tested.verdict == "pass"], tested.head(0), max_lines=3)
+    assert kept.empty and "code" in kept
+    assert dict(zip(counts.reason, counts["count"], strict=True)) == {
+        "does not compile": 0,
+        "passes the tests": 1,
+        "kept": 0,
+    }
+
+
+def test_every_drop_of_the_funnel_is_a_stage_of_its_own(candidates, tested):
+    kept, _ = keep_faults(tested, pd.DataFrame({"code": [CORRECT.replace("+ 1", "+ 2")]}), max_lines=3)
+    stages = funnel(candidates, tested, kept, 3).set_index("stage")["count"].to_dict()
+    assert stages == {
+        "asked": 10,
+        "answered": 9,
+        "parses": 8,
+        "differs": 7,
+        "usable": 6,
+        "compiles": 6,
+        "fails": 5,
+        "small": 4,
+        "kept": 2,
+    }
+    with pytest.raises(StudyError, match="unknown status 'lost'"):
+        funnel(candidates.assign(status="lost"), tested, kept, 3)
+
+
+def test_price_is_counted_in_answers_and_tokens(candidates, tested):
+    row = price(candidates, tested.head(2)).iloc[0]
+    assert (row.answers, row.kept, row["yield"]) == (10, 2, 0.2)
+    assert (row.read_per_kept, row.written_per_kept) == (10 * 40 / 2, 10 * 10 / 2)
+    assert price(candidates, tested.head(0)).written_per_kept.isna().all()
 
 
 def test_a_fault_of_an_unknown_problem_is_one_line(tested):
