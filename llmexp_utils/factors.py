@@ -5,7 +5,8 @@ Which comparisons are made is fixed by these rules and by what was run, never by
 - *author*, *selection*, *mixing*: pairs of conditions of the grid, averaged over all numbers of real faults that both
   have; each number counts the same;
 - *number added*: the largest minus the smallest number of the sweep, for each condition;
-- *line policy*, *answer form*, *generator*: every arm that differs from the grid's arm in this one thing, minus it;
+- *line policy*, *answer form*, *generator*: every arm that differs from the grid's arm in this one thing, minus it, at
+  the largest number of added faults that both reach;
 - *student*: how much more (or less) another student gains from LLM faults than the main one does, over real faults
   only and over mutants, averaged over the numbers of real faults that both students have.
 
@@ -163,15 +164,15 @@ def _amounts(sweep: pd.DataFrame, metric: str) -> Iterator[Comparison]:
 def _arms(arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str) -> Iterator[Comparison]:
     """Every arm that differs from the main arm in one thing, minus the main arm."""
     written = arms[arms["generator"] != ""]
-    found = cells(written, metric, [*ARM, "n_real"])
-    for *arm, n_real in sorted(found):
-        base = found.get((*(main or ()), n_real))
+    found = cells(written, metric, [*ARM, "n_real", "n_added"])
+    for *arm, n_real in sorted({key[:4] for key in found}):
         varied = _varied(tuple(arm), main) if main else None
-        if base is None or varied is None:
+        amounts = [key[4] for key in found if key[:4] == (*arm, n_real) and (*(main or ()), n_real, key[4]) in found]
+        if varied is None or not amounts:
             continue
         question, place = varied
-        text = f"{arm[place]} {MINUS} {main[place]}"
-        cell = found[(*arm, n_real)]
+        text = f"{arm[place]} {MINUS} {main[place]}, {max(amounts)} added"
+        cell, base = (found[(*one, n_real, max(amounts))] for one in (arm, main))
         yield Comparison(question, text, {int(n_real): paired(cell, base, text)}, len(cell.seeds))
 
 

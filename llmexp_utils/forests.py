@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT = 0.05
 GREY = "#7F7F7F"
-NAMES = ["condition", "generator", "form", "policy"]
+NAMES = ["n_added", "condition", "generator", "form", "policy"]
 
 
 def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline: str = "real only") -> Axes:
@@ -53,12 +53,15 @@ def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline
 def arms(axes: Sequence[Axes], frame: pd.DataFrame, *, floor: float, metric: str = "Top-1") -> Sequence[Axes]:
     """Who wrote the added faults: left the metric (dashed: a random ranking), right the difference to as many mutants.
 
+    Rows stand in groups by the number of added faults.
+
     Parameters
     ----------
     axes : sequence of Axes
-        Two, which share their rows; about 0.3 inch of height a row is right.
+        Two, which share their rows; about 0.26 inch of height a row and a group is right.
     frame : DataFrame
-        Rows of :func:`llmexp_utils.contrasts.minus_controls` by ``condition``, ``generator``, ``form``, ``policy``.
+        Rows of :func:`llmexp_utils.contrasts.minus_controls` by ``condition``, ``generator``, ``form``, ``policy``;
+        ``n_added``.
     floor : float
         Value of a random ranking.
     metric : str
@@ -69,20 +72,24 @@ def arms(axes: Sequence[Axes], frame: pd.DataFrame, *, floor: float, metric: str
     against = frame[frame["minus"] == "C2"].set_index(NAMES)
     colours = model_colours(rows["generator"])
     left, right = axes
-    labels = []
-    for place, row in enumerate(rows.itertuples()):
+    names = [
+        " ".join(part for part in (row.generator, row.form, row.policy) if part) or CONDITIONS[row.condition].label
+        for row in rows.itertuples()
+    ]
+    heads = [f"{n} added" if n else "none added" for n in rows["n_added"]]
+    places = _grouped(left, heads, names)
+    for place, row in zip(places, rows.itertuples(), strict=True):
         look = CONDITIONS[row.condition]
         colour = colours.get(row.generator, look.colour)
         _mark(left, place, row, colour, look.marker, filled=True)
-        name = (row.condition, row.generator, row.form, row.policy)
-        if name in against.index:
-            other = against.loc[name]
+        key = tuple(getattr(row, name) for name in NAMES)
+        if key in against.index:
+            other = against.loc[key]
             _mark(right, place, other, colour, look.marker, filled=other.p_holm < SIGNIFICANT)
             _numbers(right, place, other)
-        labels.append(" ".join(part for part in (row.generator, row.form, row.policy) if part) or look.label)
     left.axvline(floor, linestyle="--", linewidth=1, color=CONDITIONS["floor"].colour)
-    _rows(left, np.arange(len(rows)), labels)
-    _rows(right, np.arange(len(rows)), [""] * len(rows))
+    _rows(right, places, [""] * len(rows))
+    right.set_ylim(left.get_ylim())
     right.tick_params(axis="y", length=0)
     left.set_xlabel(f"{metric}\n(dashed: {CONDITIONS['floor'].label})")
     percent(left.xaxis)

@@ -32,8 +32,8 @@ def grid(condition: str, n_real: int, value: float, student: str = "A") -> tuple
     return (student, "grid", condition, n_real, 8, *arm, value)
 
 
-def arm(value: float, *names: str) -> tuple:
-    return ("A", "arm", "C3", 32, 8, *names, value)
+def arm(value: float, *names: str, n_added: int = 8) -> tuple:
+    return ("A", "arm", "C3", 32, n_added, *names, value)
 
 
 def estimates(frame: pd.DataFrame) -> dict[tuple[str, str], float]:
@@ -88,12 +88,15 @@ def test_arms_are_compared_with_the_main_one_if_they_differ_in_one_thing():
         arm(0.8, "big", "function", ""),
         arm(0.3, "small", "line", "uniform"),
         arm(0.9, "small", "function", ""),
+        arm(0.7, *MAIN, n_added=16),
+        arm(0.2, "small", "line", "uniform", n_added=16),
+        arm(0.1, "big", "line", "gold", n_added=32),
     )
     assert estimates(frame) == {
-        ("line policy", "gold − uniform"): 0.1,
-        ("line policy", "llm − uniform"): -0.1,
-        ("answer form", "function − line"): 0.3,
-        ("generator", "small − big"): -0.2,
+        ("line policy", "gold − uniform, 8 added"): 0.1,
+        ("line policy", "llm − uniform, 8 added"): -0.1,
+        ("answer form", "function − line, 8 added"): 0.3,
+        ("generator", "small − big, 16 added"): -0.5,
     }
     assert main_arm(frame[frame.series == "grid"]) == MAIN and main_arm(frame) is None
 

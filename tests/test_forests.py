@@ -68,20 +68,25 @@ def test_unknown_conditions_are_refused(axes):
 
 def test_arms_have_their_level_and_their_difference_to_mutants_in_the_colour_of_their_generator(axes):
     rows = [
-        ("C0", "", "", "", "nothing", 0.4, np.nan),
-        ("C2", "", "", "", "nothing", 0.5, np.nan),
-        ("C3", "big", "line", "uniform", "nothing", 0.45, np.nan),
-        ("C3", "small", "function", "", "nothing", 0.6, np.nan),
-        ("C3", "big", "line", "uniform", "C2", -0.05, 0.3),
-        ("C3", "small", "function", "", "C2", 0.1, 0.01),
-        ("C3", "small", "function", "", "C0", 0.2, 0.01),
+        (0, "C0", "", "", "", "nothing", 0.4, np.nan),
+        (8, "C2", "", "", "", "nothing", 0.5, np.nan),
+        (8, "C3", "big", "line", "uniform", "nothing", 0.45, np.nan),
+        (16, "C3", "small", "function", "", "nothing", 0.6, np.nan),
+        (8, "C3", "big", "line", "uniform", "C2", -0.05, 0.3),
+        (16, "C3", "small", "function", "", "C2", 0.1, 0.01),
+        (16, "C3", "small", "function", "", "C0", 0.2, 0.01),
     ]
-    names = ["condition", "generator", "form", "policy", "minus", "estimate", "p_holm"]
+    names = ["n_added", "condition", "generator", "form", "policy", "minus", "estimate", "p_holm"]
     left, right = axes
     assert arms(axes, with_bounds(pd.DataFrame(rows, columns=names)), floor=0.2) is axes
-    assert labels(left) == ["real only", "real + mutants", "big line uniform", "small function"]
+    groups = (
+        ["none added", "real only"],
+        ["8 added", "real + mutants", "big line uniform"],
+        ["16 added", "small function"],
+    )
+    assert labels(left) == [label for group in groups for label in group]
     assert [mark.get_xdata()[0] for mark in marks(left)] == [0.4, 0.5, 0.45, 0.6]
-    assert [(mark.get_xdata()[0], mark.get_ydata()[0]) for mark in marks(right)] == [(-0.05, 2), (0.1, 3)]
+    assert [(mark.get_xdata()[0], mark.get_ydata()[0]) for mark in marks(right)] == [(-0.05, 4), (0.1, 6)]
     colours = model_colours(["big", "small"])
     assert [mark.get_color() for mark in marks(right)] == list(colours.values())
     assert [mark.get_markerfacecolor() for mark in marks(right)] == ["white", colours["small"]]
