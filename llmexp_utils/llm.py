@@ -27,7 +27,7 @@ EMBEDDED = {
 API_KEY, NO_KEY = "LLMEXP_API_KEY", "none"
 CONTEXT = 4096
 CHECK_SECONDS = 5.0
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 """A server that has not read its model by then will not: the larger one takes seconds from a cold disk."""
 
 
