@@ -227,7 +227,7 @@ def _blemish(correct: str, code: str, max_lines: int, too_large: str) -> str:
 
 def _split(frame: pd.DataFrame, reasons: list[str], names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts = [(name, reasons.count(name)) for name in names] + [("kept", reasons.count(""))]
-    kept = frame[[reason == "" for reason in reasons]].reset_index(drop=True)
+    kept = frame[np.array(reasons, dtype=object) == ""].reset_index(drop=True)
     return kept, pd.DataFrame(counts, columns=["reason", "count"])
 
 

@@ -68,8 +68,6 @@ def keep_faults(tested: pd.DataFrame, gold: pd.DataFrame, max_lines: int) -> tup
     failing = tested[tested.verdict.isin(FAILING)]
     passed = {"reason": "passes the tests", "count": int((tested.verdict == "pass").sum())}
     broken = {"reason": "does not compile", "count": int((tested.verdict == "syntax").sum())}
-    if failing.empty:  # there is nothing to check
-        return failing, pd.DataFrame([broken, passed, {"reason": "kept", "count": 0}])
     small, size_funnel = hygiene(failing, max_lines)
     kept, repeat_funnel = deduplicate(small, gold)
     dropped = pd.concat([size_funnel, repeat_funnel])
