@@ -32,7 +32,7 @@ figures: $(READY)  ## redraw the figures and tables of 07_results from the predi
 	$(PY) -m llmexp_utils.run notebook 07_results --profile $(PROFILE) --force
 
 report: $(READY)  ## put the committed results into the README and list all figures
-	$(PY) -m llmexp_utils.report --results results/study --figures figures/study
+	$(PY) -m llmexp_utils.report
 
 clean:  ## remove runs and caches of tools; .venv, downloads, recordings, results and figures stay
 	rm -rf runs .snakemake .pytest_cache .ruff_cache

@@ -101,7 +101,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path, schema: dict[str, str] | 
         frame = check_frame(frame, schema, str(target))
     if target.suffix == ".parquet":
         stream = BytesIO()
-        frame.to_parquet(stream, index=False)
+        frame.to_parquet(stream, index=False, compression="zstd", compression_level=9)
         return atomic_write(target, stream.getvalue())
     optional = {name for name, kind in (schema or {}).items() if kind.endswith("?")}
     rows = []

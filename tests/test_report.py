@@ -80,3 +80,8 @@ def test_missing_and_old_tables_say_what_to_run(results):
     (results / "tab10_gain_by_condition.csv").unlink()
     with pytest.raises(StudyError, match=r"run the study first \(make study\)"):
         report.results_block(results, "figures")
+
+
+def test_the_readme_shows_the_committed_results(root, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["report", "--check"])
+    assert report.main() == 0, capsys.readouterr().out

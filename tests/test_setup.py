@@ -196,7 +196,7 @@ def test_no_fitting_python_is_one_clear_line(fresh: Path, python: str) -> None:
         ("study", "-m llmexp_utils.run study --profile smoke"),
         ("record", "-m llmexp_utils.run record"),
         ("figures", "-m llmexp_utils.run notebook 07_results --profile smoke --force"),
-        ("report", "-m llmexp_utils.report --results results/study --figures figures/study"),
+        ("report", "-m llmexp_utils.report"),
     ],
 )
 def test_verbs_call_the_command_line(fresh: Path, verb: str, call: str) -> None:
