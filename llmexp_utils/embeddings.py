@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import atomic_write
+from llmexp_utils.provenance import cores
+from llmexp_utils.reproducible import one_thread
 
 if TYPE_CHECKING:
-    import torch
+    from transformers import BatchEncoding
 
 Pooling = Literal["mean", "cls"]
 MAX_TOKENS = 512
@@ -28,11 +32,10 @@ MAX_TOKENS = 512
 def embed_with_encoder(
     codes: Sequence[str],
     folder: Path | str,
-    batch_size: int = 32,
     pooling: Pooling = "mean",
     cache: Path | None = None,
 ) -> np.ndarray:
-    """Embed texts with an encoder.
+    """Embed texts with an encoder: the same vector for a text, whatever is embedded with it or cached before.
 
     Parameters
     ----------
@@ -40,8 +43,6 @@ def embed_with_encoder(
         Texts; each distinct one is computed once.
     folder : Path or str
         Folder (or hub name) of a ``transformers`` encoder.
-    batch_size : int
-        Texts a forward pass; they are sorted by length first, so that little is padded.
     pooling : {"mean", "cls"}
         Mean of the token vectors (sentence encoders), or the vector of the first token (as the paper's
         authors do with UniXcoder). Not scaled to unit length.
@@ -61,14 +62,14 @@ def embed_with_encoder(
     """
     if pooling not in ("mean", "cls"):
         raise StudyError(f"unknown pooling {pooling!r}: choose mean or cls")
-    encoder = f"{_encoder_id(folder)} {pooling}"
+    encoder = f"{_encoder_id(folder)} {pooling} unpadded"
     keys = [hashlib.sha256(f"{encoder}\0{code}".encode()).hexdigest() for code in codes]
     vectors = _read(cache)
     missing = {key: code for key, code in zip(keys, codes, strict=True) if key not in vectors}
     if not keys:
-        return _encode([], folder, batch_size, pooling)
+        return _encode([], folder, pooling)
     if missing:
-        vectors.update(zip(missing, _encode(list(missing.values()), folder, batch_size, pooling), strict=True))
+        vectors.update(zip(missing, _encode(list(missing.values()), folder, pooling), strict=True))
         _write(cache, vectors)
     return np.stack([vectors[key] for key in keys])
 
@@ -111,25 +112,28 @@ def medoids(embeddings: np.ndarray, k: int, rng_seed: int) -> list[list[int]]:
     return sorted(clusters, key=lambda members: members[0])
 
 
-def _encode(codes: list[str], folder: Path | str, batch_size: int, pooling: Pooling) -> np.ndarray:
+def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarray:
+    """Vectors of shape (len(codes), d): each text alone, computed on one thread, as many at once as there are cores.
+
+    In a batch, or on several threads, the last digits of a vector depend on the texts beside it and on the
+    machine's load, and with them the choice by Score. Text by text costs no more on a processor.
+    """
     import torch
 
     tokenizer, model = _load(folder)
     limit = min(MAX_TOKENS, tokenizer.model_max_length)
-    order = sorted(range(len(codes)), key=lambda row: len(codes[row]))
+    inputs = [tokenizer(code, truncation=True, max_length=limit, return_tensors="pt") for code in codes]
+
+    def vector(tokens: BatchEncoding) -> np.ndarray:
+        with torch.inference_mode():
+            states = model(**tokens.to(model.device)).last_hidden_state[0]
+        return (states[0] if pooling == "cls" else states.mean(dim=0)).float().cpu().numpy()
+
     result = np.zeros((len(codes), model.config.hidden_size), dtype=np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = tokenizer(
-                [codes[row] for row in rows],
-                padding=True,
-                truncation=True,
-                max_length=limit,
-                return_tensors="pt",
-            ).to(model.device)
-            states = model(**batch).last_hidden_state
-            result[rows] = _pool(states, batch["attention_mask"], pooling).float().cpu().numpy()
+    with one_thread(), ThreadPoolExecutor(cores()) as pool:
+        vectors = pool.map(vector, inputs)
+        for row, found in enumerate(tqdm(vectors, desc="embedding", unit="text", total=len(codes), disable=not codes)):
+            result[row] = found
     return result
 
 
@@ -144,13 +148,6 @@ def _load(folder: Path | str) -> tuple[Any, Any]:
         reason = str(error).strip().splitlines()[0]
         raise StudyError(f"cannot load the encoder {folder}: give its folder ({reason})") from error
     return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    if pooling == "cls":
-        return states[:, 0]
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _encoder_id(folder: Path | str) -> str:

@@ -1,4 +1,4 @@
-"""Pooling, batching and the cache on an encoder that is made here; medoids of clusters that one can see."""
+"""Pooling and the cache on an encoder that is made here; medoids of clusters that one can see."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from llmexp_utils import embeddings
+from llmexp_utils.assets import fetch
 from llmexp_utils.embeddings import embed_with_encoder, medoids
 from llmexp_utils.errors import StudyError
 
@@ -40,15 +41,22 @@ def token_vectors(code: str, folder: Path) -> np.ndarray:
         return AutoModel.from_pretrained(folder).eval()(**inputs).last_hidden_state[0].numpy()
 
 
-def test_mean_and_first_token_do_not_depend_on_the_batch(encoder: Path) -> None:
-    for batch_size in (1, 2, 32):
-        mean = embed_with_encoder(CODES, encoder, batch_size)
-        first = embed_with_encoder(CODES, encoder, batch_size, pooling="cls")
-        assert mean.shape == first.shape == (5, 8) and mean.dtype == np.float32
-        for row, code in enumerate(CODES):
-            states = token_vectors(code, encoder)
-            np.testing.assert_allclose(mean[row], states.mean(axis=0), atol=1e-5)
-            np.testing.assert_allclose(first[row], states[0], atol=1e-5)
+def test_vectors_are_the_mean_or_the_first_token(encoder: Path) -> None:
+    mean = embed_with_encoder(CODES, encoder)
+    first = embed_with_encoder(CODES, encoder, pooling="cls")
+    assert mean.shape == first.shape == (5, 8) and mean.dtype == np.float32
+    for row, code in enumerate(CODES):
+        states = token_vectors(code, encoder)
+        np.testing.assert_allclose(mean[row], states.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(first[row], states[0], atol=1e-5)
+
+
+def test_a_text_has_the_same_bytes_whatever_is_embedded_with_it() -> None:
+    folder = fetch("all-MiniLM-L6-v2")  # a real one: the sizes of the tiny encoder hide differences
+    codes = [f"def f(x):\n{'    x += 1' * lines}\n    return x" for lines in (1, 9, 2, 30, 5)]
+    together = embed_with_encoder(codes, folder)
+    for code, vector in zip(codes, together, strict=True):
+        np.testing.assert_array_equal(embed_with_encoder([code], folder), [vector])
 
 
 def test_long_texts_are_cut_and_no_text_is_fine(encoder: Path) -> None:
