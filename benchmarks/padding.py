@@ -1,14 +1,16 @@
 """What padding costs: the plain trainer's fixed length against batches of similar length.
 
-Every arm sees the same 48 gold faults once (six steps of eight, the library's default batch), on one thread,
-with the embedded encoder trained whole unless the arm says otherwise. Processor seconds are those of this
+Every arm sees the same 48 gold faults once (three steps of sixteen), in a process of its own, on one thread,
+with the embedded encoder trained whole unless the arm says otherwise. Processor seconds are those of that
 process, so that other work on the machine counts little. Writes ``benchmarks/padding.csv``.
 
-Run with ``python -m benchmarks.padding``; about two minutes on an idle machine.
+Run with ``python -m benchmarks.padding``; about three minutes on an idle machine.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +30,7 @@ from llmexp_utils.line_windows import encode_functions
 from llmexp_utils.paths import gold_dir
 
 FUNCTIONS = 48
-BATCH = 8
+BATCH = 16
 
 
 class Arm(NamedTuple):
@@ -38,13 +40,15 @@ class Arm(NamedTuple):
     trainer: type[Trainer]
     pad_to: int = 0
     choice: EncoderChoice = EncoderChoice()
+    whole: bool = False  # the whole step in one pass
 
 
 ARMS = (
     Arm("trainer, padded to 512", Trainer, 512),
     Arm("trainer, padded to 256", Trainer, 256),
     Arm("trainer, padded to the batch", Trainer),
-    Arm("ours: similar lengths", LineTrainer),
+    Arm("similar lengths", LineTrainer, whole=True),
+    Arm("ours: similar lengths, passes of four", LineTrainer),
     Arm("ours, token embeddings frozen", LineTrainer, choice=EncoderChoice(freeze_embeddings=True)),
     Arm("ours, lower 3 of 6 layers frozen", LineTrainer, choice=EncoderChoice(frozen_layers=3)),
 )
@@ -88,6 +92,7 @@ def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
     items = [Item(function=f, lines=lines) for f, lines in zip(functions, frame["lines"], strict=True)]
     shapes: list[tuple[int, int]] = []
     grouped = arm.trainer is LineTrainer
+    one_pass = {"per_device_train_batch_size": BATCH, "gradient_accumulation_steps": 1}
     arguments = training_arguments(
         folder,
         steps=len(items) // BATCH,
@@ -97,6 +102,7 @@ def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
         save_strategy="no",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        **({} if grouped and not arm.whole else one_pass),
     )
     clock, collator = Clock(), counting_collator(tokenizer.pad_token_id, arm.pad_to, shapes)
     trainer = arm.trainer(
@@ -109,25 +115,28 @@ def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
         "arm": arm.name,
         "steps": len(clock.wall),
         "functions": len(items),
-        "tokens_per_step": round(computed / len(shapes)),
+        "tokens_per_step": round(computed / len(clock.wall)),
         "useful_share": round(useful / computed, 3),
         "processor_seconds_per_step": round(float(np.mean(clock.processor)), 2),
         "wall_seconds_per_step": round(float(np.mean(clock.wall)), 2),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),  # of the process
     }
+
+
+def run(arm: Arm) -> dict[str, object]:
+    """Measure one arm in a fresh process, after one step that warms up the libraries."""
+    torch.set_num_threads(1)
+    gold = gold_frame(read_gold(gold_dir() / "faults.jsonl"), load_humaneval())
+    frame = gold.sample(FUNCTIONS, random_state=0)
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        measure(ARMS[-1], frame.sort_values("code", key=lambda code: code.str.len()).iloc[:BATCH], folder)
+        return measure(arm, frame, folder)
 
 
 def main() -> None:
     """Measure every arm, print the table and write it."""
-    torch.set_num_threads(1)
-    gold = gold_frame(read_gold(gold_dir() / "faults.jsonl"), load_humaneval())
-    frame = gold.sample(FUNCTIONS, random_state=0)
-    rows = []
-    with quiet(), tempfile.TemporaryDirectory() as folder:
-        measure(ARMS[3], frame.iloc[:BATCH], folder)  # warms up the libraries
-        for arm in ARMS:
-            rows.append(measure(arm, frame, folder))
-            print(rows[-1], flush=True)
-    table = pd.DataFrame(rows)
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        table = pd.DataFrame(pool.imap(run, ARMS))
     seconds = table["processor_seconds_per_step"]
     table["speed_up"] = (seconds.iloc[0] / seconds).round(2)
     table.to_csv(Path(__file__).with_suffix(".csv"), index=False)

@@ -109,12 +109,13 @@ class LineTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Sequence[Item] | None = None) -> list[int]:
         arguments = self.args
         grouped = arguments.train_sampling_strategy == "group_by_length"
+        passes = arguments.gradient_accumulation_steps
         return grouped_order(
             [item["function"].size for item in train_dataset or self.train_dataset],
-            arguments.max_steps * arguments.gradient_accumulation_steps,
+            arguments.max_steps * passes,
             arguments.train_batch_size,
             np.random.default_rng(arguments.seed),
-            group=GROUP if grouped else 1,
+            group=GROUP * passes if grouped else 1,
         )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INDENT = "<indent>"
 INDENT_WIDTH = 4
 OVERLAP = 4  # a quarter of the window is shared with the window before
-GROUP = 16  # batches sorted by length together: 79 % to 87 % useful tokens, and batches still vary
+GROUP = 16  # optimiser steps whose functions are sorted by length together: 97 % useful tokens in passes of four
 
 
 class Window(NamedTuple):
