@@ -32,7 +32,6 @@ FAULTS = {
     "operator": "str?",
 }
 POOL = FAULTS | {
-    "verdict": "str?",
     "lines_changed": "int",
     "edit_distance": "int",
     "similarity": "float",
