@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from llmexp_utils import generate, injection
+from llmexp_utils import asking, generate, injection
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
 from llmexp_utils.examples import load_examples
 from llmexp_utils.llm import connect, model_identity
@@ -63,8 +63,8 @@ def ask(arm: injection.Arm, plan: injection.Plan, book: Recordings) -> pd.DataFr
     first = generate.choose_request(plan.functions[0], injection.N_NAMED, plan.seed)
     with connect(arm.generator, threads=THREADS) as client:
         client.complete(first.messages, first.decoding)
-        generate.record(requests, model, arm.generator, book, client.complete, engine)
-    answers = generate.replay(requests, model, book)
+        asking.record(requests, model, arm.generator, book, client.complete, engine)
+    answers = asking.replay(requests, model, book)
     return generate.candidate_frame(requests, answers, plan.functions, arm.generator, arm.policy)
 
 

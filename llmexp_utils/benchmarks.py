@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ FAULT_TYPES = (
     "function misuse",
 )
 N_GROUPS = 5
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -90,16 +93,28 @@ def _function(row: dict[str, str]) -> Function:
 
 def read_gold(path: Path) -> list[GoldFault]:
     """Read line edits; a malformed line stops with its number and what is wrong."""
-    faults = []
+    return read_records(path, GoldFault, "gold fault", "fault_type", FAULT_TYPES)
+
+
+def read_records(path: Path, kind: type[Record], what: str, field: str, known: Iterable[str]) -> list[Record]:
+    """Read a JSONL file of one kind of record whose ``field`` has one of the ``known`` values.
+
+    Raises
+    ------
+    StudyError
+        With the number of the first line that is no such record.
+    """
+    records = []
     for number, text in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            fault = GoldFault(**json.loads(text))
+            record = kind(**json.loads(text))
         except (ValueError, TypeError) as error:
-            raise StudyError(f"{path}, line {number}: not a gold fault ({error})") from error
-        if fault.fault_type not in FAULT_TYPES:
-            raise StudyError(f"{path}, line {number}: unknown fault_type {fault.fault_type!r}")
-        faults.append(fault)
-    return faults
+            raise StudyError(f"{path}, line {number}: not a {what} ({error})") from error
+        value = getattr(record, field)
+        if value not in known:
+            raise StudyError(f"{path}, line {number}: unknown {field} {value!r}")
+        records.append(record)
+    return records
 
 
 def apply_edit(fault: GoldFault, function: Function) -> str:

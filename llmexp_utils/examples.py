@@ -1,4 +1,4 @@
-"""Two-shot examples of the prompts: which gold faults a generator is shown (arXiv 2408.08553: semantic selection).
+"""Two-shot examples of the prompts: the gold faults or clones that a generator is shown (arXiv 2408.08553).
 
 Leak rule: a problem's examples come from its own group of the split. In every fold a group is in training, in dev or in
 test as a whole, so whenever a generated fault is trained on, the examples of its prompt are training data too, and one
@@ -36,17 +36,17 @@ def rank_examples(
     Parameters
     ----------
     gold : DataFrame
-        Fault frame of the gold faults, in the order of ``embeddings``.
+        Usable gold examples, in the order of ``embeddings``: ``task_id``, and ``fault_id`` of faults
+        (clones, one a problem, go by their ``task_id``).
     embeddings : ndarray, shape (len(gold), d)
-        Embeddings of the faulty functions (unit length).
+        Embeddings of the faulty functions, or of the clones (unit length).
     how : {"semantic", "random"}
         ``semantic``: k-means with two clusters inside the group, members by distance to their centroid (the paper's
         k-means selection for diversity); ``random``: a random order.
     """
     rankings: dict[str, Ranking] = {}
-    usable = single_line(gold)
     for group in sorted(set(groups.values())):
-        rows = np.flatnonzero(usable & (gold.task_id.map(groups) == group))
+        rows = np.flatnonzero(gold.task_id.map(groups) == group)
         rng = np.random.default_rng([seed, group])
         orders = (
             medoids(embeddings[rows], N_EXAMPLES, seed)
@@ -97,4 +97,5 @@ def _indent(line: str) -> int:
 
 
 def _one_a_problem(faults: pd.DataFrame, keep: int = 3) -> list[str]:
-    return faults.drop_duplicates("task_id").fault_id.head(keep).tolist()
+    ids = "fault_id" if "fault_id" in faults else "task_id"
+    return faults.drop_duplicates("task_id")[ids].head(keep).tolist()

@@ -6,37 +6,19 @@ that picked the line. Policies that pick the same line therefore share the recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from llmexp_utils import prompts
+from llmexp_utils.asking import Request
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, normalise, parse, tokens
-from llmexp_utils.errors import StudyError
-from llmexp_utils.llm import Answer
-from llmexp_utils.prompts import Example, Message
-from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
+from llmexp_utils.prompts import Example
+from llmexp_utils.recordings import Decoding
 
 MAX_TOKENS = {"line": 80, "function": 400, "choose": 30}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question to a generator; ``line`` and ``occurrence`` are 0 where the form has none."""
-
-    task_id: str
-    form: str
-    line: int
-    occurrence: int
-    messages: tuple[Message, ...]
-    decoding: Decoding
-
-    def key(self, model: str) -> str:
-        """Key under which the answer is recorded."""
-        return request_key(model, self.messages, self.decoding)
 
 
 def line_requests(
@@ -88,71 +70,6 @@ def choose_request(function: Function, n_lines: int, seed: int) -> Request:
     """The greedy request for the lines that the generator itself would break (policy ``llm``)."""
     messages = tuple(prompts.choose_messages(function.code, n_lines))
     return Request(function.task_id, "choose", 0, 0, messages, Decoding(0.0, 1.0, MAX_TOKENS["choose"], seed * 1000))
-
-
-def missing(requests: Iterable[Request], model: str, book: Recordings) -> list[Request]:
-    """Requests without a recorded answer, each once, in order."""
-    unique = {request.key(model): request for request in requests}
-    return [request for key, request in unique.items() if key not in book]
-
-
-def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[dict[str, Any]]:
-    """Recorded answers, in the order of the requests."""
-    lost = missing(requests, model, book)
-    if lost:
-        raise StudyError(
-            f"{len(lost)} of {len(requests)} answers are not in {book.path} "
-            f"(first: {lost[0].task_id}, {lost[0].form}): "
-            "set mode to record for 02_inject_faults, or go back to the committed parameters"
-        )
-    return [book[request.key(model)] for request in requests]
-
-
-def record(
-    requests: Sequence[Request],
-    model: str,
-    generator: str,
-    book: Recordings,
-    ask: Callable[[Sequence[Message], Decoding], Answer],
-    engine: str,
-) -> int:
-    """Ask for every answer that ``book`` lacks and write each through; returns how many were asked.
-
-    Requests are asked in their order: keep those of one function together, so that the server reads it once.
-    """
-    from tqdm.auto import tqdm
-
-    with book.writer():
-        lost = missing(requests, model, book)
-        for request in tqdm(lost, desc=f"asking {generator}", unit="answer"):
-            answer = ask(request.messages, request.decoding)
-            book.append(_recorded(request, model, generator, answer, engine))
-    return len(lost)
-
-
-def _recorded(request: Request, model: str, generator: str, answer: Answer, engine: str) -> dict[str, Any]:
-    decoding = request.decoding
-    return {
-        "key": request.key(model),
-        "task_id": request.task_id,
-        "form": request.form,
-        "line": request.line,
-        "occurrence": request.occurrence,
-        "generator": generator,
-        "model": model,
-        "engine": engine,
-        "prompt_sha256": prompt_hash(request.messages),
-        "temperature": decoding.temperature,
-        "top_p": decoding.top_p,
-        "max_tokens": decoding.max_tokens,
-        "seed": decoding.seed,
-        "answer": answer.text,
-        "finish_reason": answer.finish_reason,
-        "prompt_tokens": answer.prompt_tokens,
-        "cached_tokens": answer.cached_tokens,
-        "completion_tokens": answer.completion_tokens,
-        "seconds": answer.seconds,
-    }
 
 
 def read_candidate(function: Function, form: str, line: int, answer: str) -> tuple[str, str]:

@@ -6,22 +6,19 @@ An arm is written ``generator/form/policy``, for example ``qwen2.5-coder-1.5b/li
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from llmexp_utils import generate, line_policies
+from llmexp_utils import asking, generate, line_policies
+from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, examples_for
-from llmexp_utils.generate import Request
-from llmexp_utils.llm import EMBEDDED, Client, connect, model_identity
+from llmexp_utils.llm import Client, model_identity
 from llmexp_utils.prompts import read_chosen_lines
-from llmexp_utils.recordings import Recordings
 
 N_NAMED = 3  # lines that the generator names under the policy "llm"
 
@@ -112,8 +109,8 @@ def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_ur
     """
     frames = []
     for generator, its_arms in _by_generator(arms).items():
-        server = _server(generator, base_url)
-        with _asker(generator, mode, server) as ask:
+        server = server_of(generator, base_url)
+        with asker(generator, mode, server) as ask:
             frames += _answers(its_arms, plan, folder, model_identity(generator, server), ask)
     return pd.concat(frames, ignore_index=True)
 
@@ -144,17 +141,17 @@ def missing(arms: Iterable[Arm], plan: Plan, folder: Path, base_url: str = "") -
     """
     gaps: list[Gap] = []
     for generator, its_arms in _by_generator(arms).items():
-        model = model_identity(generator, _server(generator, base_url))
-        books = {form: _book(form, generator, folder) for form in {"choose", *(arm.form for arm in its_arms)}}
+        model = model_identity(generator, server_of(generator, base_url))
+        books = {form: book_of(form, generator, folder) for form in {"choose", *(arm.form for arm in its_arms)}}
         for arm in its_arms:
             form, requests = arm.form, choices(plan) if arm.policy == "llm" else []
-            lost = generate.missing(requests, model, books["choose"])
+            lost = asking.missing(requests, model, books["choose"])
             if lost:  # without them nobody knows which lines the arm would ask for
                 form = "choose"
             else:
-                chosen = _chosen(generate.replay(requests, model, books["choose"]), plan) if requests else {}
+                chosen = _chosen(asking.replay(requests, model, books["choose"]), plan) if requests else {}
                 requests = requests_of(arm, plan, chosen)
-                lost = generate.missing(requests, model, books[form])
+                lost = asking.missing(requests, model, books[form])
             if lost:
                 gaps.append(Gap(arm, form, len(lost), len(requests), books[form].path))
     return gaps
@@ -165,15 +162,6 @@ def _by_generator(arms: Iterable[Arm]) -> dict[str, list[Arm]]:
     for arm in arms:
         found.setdefault(arm.generator, []).append(arm)
     return found
-
-
-def _server(generator: str, base_url: str) -> str:
-    """Where a generator is asked; empty for an embedded one."""
-    return "" if generator in EMBEDDED else base_url
-
-
-def _book(form: str, generator: str, folder: Path) -> Recordings:
-    return Recordings(Path(folder) / f"{form}_{generator.replace('/', '_')}.jsonl")
 
 
 def _chosen(answers: Iterable[dict], plan: Plan) -> dict[str, list[int]]:
@@ -189,16 +177,16 @@ def _answers(arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: 
     generator = arms[0].generator
     chosen: dict[str, list[int]] = {}
     if any(arm.policy == "llm" for arm in arms):
-        chosen = _chosen(_settle("choose", choices(plan), generator, folder, model, client), plan)
+        chosen = _chosen(settle("choose", choices(plan), generator, folder, model, client), plan)
     requests = {arm: requests_of(arm, plan, chosen) for arm in arms}
     if client:
         for form in dict.fromkeys(arm.form for arm in arms):
             together = [request for arm in arms if arm.form == form for request in requests[arm]]
-            _settle(form, by_function(together, plan), generator, folder, model, client)
+            settle(form, by_function(together, plan), generator, folder, model, client)
     return [
         generate.candidate_frame(
             requests[arm],
-            _settle(arm.form, requests[arm], generator, folder, model, None),
+            settle(arm.form, requests[arm], generator, folder, model, None),
             plan.functions,
             generator,
             arm.policy,
@@ -211,27 +199,6 @@ def by_function(requests: Sequence[Request], plan: Plan) -> list[Request]:
     """Requests of several arms with those of one function together, so that a server reads each function once."""
     position = {function.task_id: rank for rank, function in enumerate(plan.functions)}
     return sorted(requests, key=lambda request: position[request.task_id])
-
-
-def _settle(
-    form: str, requests: list[Request], generator: str, folder: Path, model: str, client: Client | None
-) -> list[dict]:
-    """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
-    book = _book(form, generator, folder)
-    if client:
-        engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
-        generate.record(requests, model, generator, book, client.complete, engine)
-    return generate.replay(requests, model, book)
-
-
-@contextmanager
-def _asker(generator: str, mode: str, base_url: str) -> Iterator[Client | None]:
-    if mode == "replay":
-        model_identity(generator, base_url)
-        yield None
-        return
-    with connect(generator, base_url) as client:
-        yield client
 
 
 def _weights(plan: Plan) -> dict[int, dict[tuple[str, int], float]]:

@@ -37,12 +37,13 @@ class Example:
     faulty: str
 
 
-def _fence(code: str) -> str:
+def fence(code: str) -> str:
+    """Code as a chat shows it."""
     return f"```python\n{code}```"
 
 
 def _line_turn(code: str, line: str) -> str:
-    return f"{_fence(code)}\nLine: {line.strip()}"
+    return f"{fence(code)}\nLine: {line.strip()}"
 
 
 def line_messages(examples: Sequence[Example], code: str, line: str) -> list[Message]:
@@ -58,9 +59,9 @@ def function_messages(examples: Sequence[Example], code: str) -> list[Message]:
     """Chat that asks for the whole function with one mistake (the paper's form)."""
     messages = [{"role": "system", "content": TASK["function"]}]
     for example in examples:
-        messages.append({"role": "user", "content": _fence(example.correct)})
-        messages.append({"role": "assistant", "content": _fence(example.faulty_code)})
-    return [*messages, {"role": "user", "content": _fence(code)}]
+        messages.append({"role": "user", "content": fence(example.correct)})
+        messages.append({"role": "assistant", "content": fence(example.faulty_code)})
+    return [*messages, {"role": "user", "content": fence(code)}]
 
 
 def choose_messages(code: str, n_lines: int) -> list[Message]:
@@ -72,7 +73,7 @@ def choose_messages(code: str, n_lines: int) -> list[Message]:
     )
     return [
         {"role": "system", "content": TASK["choose"]},
-        {"role": "user", "content": f"{_fence(numbered)}\n{ask}"},
+        {"role": "user", "content": f"{fence(numbered)}\n{ask}"},
     ]
 
 

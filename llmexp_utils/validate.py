@@ -27,7 +27,18 @@ LOST = (
 def with_verdicts(
     faults: pd.DataFrame, functions: Sequence[Function], limits: Limits, cache: Path | None = None
 ) -> pd.DataFrame:
-    """Run every faulty text against the tests of its problem.
+    """Run every program against the tests of its problem.
+
+    Parameters
+    ----------
+    faults : DataFrame
+        ``fault_id`` (a name), ``task_id``, ``code``; and ``preamble``, if a program has imports of its own.
+    functions : sequence of Function
+        The problems with their tests.
+    limits : Limits
+        What a program may use.
+    cache : Path, optional
+        File of verdicts by content.
 
     Returns
     -------
@@ -41,7 +52,8 @@ def with_verdicts(
     jobs = []
     for row in faults.itertuples():
         function = by_id[row.task_id]
-        jobs.append(Job(row.fault_id, function.program(row.code), function.test, function.entry_point))
+        program = function.program(getattr(row, "preamble", "") + row.code)
+        jobs.append(Job(row.fault_id, program, function.test, function.entry_point))
     outcomes = run_programs(jobs, limits, cache=cache)
     return faults.assign(
         verdict=[str(outcome.verdict) for outcome in outcomes],

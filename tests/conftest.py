@@ -35,3 +35,12 @@ def functions() -> list:
     from llmexp_utils.benchmarks import load_humaneval
 
     return load_humaneval()
+
+
+@pytest.fixture(scope="session")
+def gold_clones() -> list:
+    """The 164 clones of the gold set."""
+    from llmexp_utils.gold_clones import read_clones
+    from llmexp_utils.paths import gold_dir
+
+    return read_clones(gold_dir() / "clones.jsonl")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils import generate, line_policies
+from llmexp_utils import asking, generate, line_policies
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.llm import Answer
@@ -27,9 +27,9 @@ def answering(texts):
 
 def test_recorded_answers_are_replayed_in_order_and_asked_once(tmp_path):
     book = Recordings(tmp_path / "book.jsonl")
-    assert generate.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e") == 3
-    assert generate.record(requests(), "m", "gen", book, answering([]), "e") == 0
-    answers = generate.replay(requests()[::-1], "m", Recordings(tmp_path / "book.jsonl"))
+    assert asking.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e") == 3
+    assert asking.record(requests(), "m", "gen", book, answering([]), "e") == 0
+    answers = asking.replay(requests()[::-1], "m", Recordings(tmp_path / "book.jsonl"))
     assert [answer["answer"] for answer in answers] == ["return y + 1", "return i", "y = 0"]
     assert answers[0]["prompt_tokens"] == 10 and answers[0]["cached_tokens"] == 4 and answers[0]["seconds"] == 0.5
 
@@ -37,14 +37,14 @@ def test_recorded_answers_are_replayed_in_order_and_asked_once(tmp_path):
 def test_a_killed_recording_continues_with_what_is_missing(tmp_path):
     path = tmp_path / "book.jsonl"
     with pytest.raises(StopIteration):
-        generate.record(requests(), "m", "gen", Recordings(path), answering(["y = 0"]), "e")
+        asking.record(requests(), "m", "gen", Recordings(path), answering(["y = 0"]), "e")
     assert len(Recordings(path)) == 1
-    assert generate.record(requests(), "m", "gen", Recordings(path), answering(["return i", "return 2"]), "e") == 2
+    assert asking.record(requests(), "m", "gen", Recordings(path), answering(["return i", "return 2"]), "e") == 2
 
 
 def test_a_missing_recording_is_one_line_that_says_what_to_do(tmp_path):
     with pytest.raises(StudyError, match=r"3 of 3 answers are not in .*set mode to record") as error:
-        generate.replay(requests(), "m", Recordings(tmp_path / "none.jsonl"))
+        asking.replay(requests(), "m", Recordings(tmp_path / "none.jsonl"))
     assert "\n" not in str(error.value)
 
 
@@ -70,8 +70,8 @@ def test_what_becomes_of_an_answer(form, answer, status):
 
 def test_the_frame_has_one_row_an_answer(tmp_path):
     book = Recordings(tmp_path / "book.jsonl")
-    generate.record(requests(), "m", "gen", book, answering(["y = 0", "return y", "return y + 1"]), "e")
-    frame = generate.candidate_frame(requests(), generate.replay(requests(), "m", book), [FUNCTION], "gen", "uniform")
+    asking.record(requests(), "m", "gen", book, answering(["y = 0", "return y", "return y + 1"]), "e")
+    frame = generate.candidate_frame(requests(), asking.replay(requests(), "m", book), [FUNCTION], "gen", "uniform")
     assert frame.status.tolist() == ["candidate", "unchanged", "candidate"]
     assert frame.candidate_id.is_unique and frame["sample"].tolist() == [0, 1, 2]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils import benchmarks, generate, injection
+from llmexp_utils import asking, benchmarks, injection
 from llmexp_utils.errors import StudyError
-from llmexp_utils.examples import load_examples, rank_examples
+from llmexp_utils.examples import load_examples, rank_examples, single_line
 from llmexp_utils.llm import EMBEDDED, model_identity
 from llmexp_utils.paths import gold_dir, recordings_dir
 from llmexp_utils.recordings import Recordings
@@ -66,10 +66,11 @@ def test_the_frozen_examples_are_those_of_the_documented_choice(gold, plan):
     from llmexp_utils.assets import fetch
     from llmexp_utils.embeddings import embed_with_encoder
 
-    vectors = embed_with_encoder(gold.code.tolist(), fetch("all-MiniLM-L6-v2"))
+    usable = gold[single_line(gold)]
+    vectors = embed_with_encoder(usable.code.tolist(), fetch("all-MiniLM-L6-v2"))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for how in ("semantic", "random"):
-        assert rank_examples(gold, plan.groups, vectors, how) == load_examples(gold_dir() / "examples.json", how)
+        assert rank_examples(usable, plan.groups, vectors, how) == load_examples(gold_dir() / "examples.json", how)
 
 
 @pytest.mark.parametrize("path", sorted(recordings_dir().glob("*.jsonl")), ids=lambda path: path.stem)
@@ -87,7 +88,7 @@ def test_committed_recordings_have_their_provenance(path: Path):
 def test_committed_recordings_answer_the_default_plan(plan):
     arm = injection.parse_arm("qwen2.5-coder-1.5b/line/uniform")
     book = Recordings(recordings_dir() / "line_qwen2.5-coder-1.5b.jsonl")
-    assert not generate.missing(injection.requests_of(arm, plan, {}), model_identity(arm.generator), book)
+    assert not asking.missing(injection.requests_of(arm, plan, {}), model_identity(arm.generator), book)
 
 
 def test_replay_without_recordings_says_what_to_set(plan, tmp_path):

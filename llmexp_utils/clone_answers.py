@@ -1,0 +1,74 @@
+"""What becomes of the answers that should be clones: code in normal form, and the first thing that is wrong with it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from llmexp_utils.asking import Request
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.code import CodeError, normalise, parse, tokens
+from llmexp_utils.prompts import read_function_answer
+
+KEPT_STATEMENTS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+COSTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds", "finish_reason", "key")
+
+
+def read_clone(function: Function, answer: str) -> tuple[str, str, str]:
+    """(status, imports, code) of an answer, the latter two in normal form and empty unless the status is ``candidate``.
+
+    Examples that the generator adds below the function (calls, prints, asserts) are cut off. ``unchanged`` is the
+    canonical solution again.
+    """
+    text = read_function_answer(answer)
+    if text is None:
+        return "no answer", "", ""
+    try:
+        program = normalise(_definitions(text))
+        same = tokens(program.code) == tokens(function.code)
+    except (CodeError, SyntaxError):
+        return "does not parse", "", ""
+    if same:
+        return "unchanged", "", ""
+    if function.entry_point not in {getattr(node, "name", "") for node in parse(program.code).body}:
+        return "renamed", "", ""
+    return "candidate", program.preamble, program.code
+
+
+def clone_rows(
+    requests: Sequence[Request], answers: Sequence[dict[str, Any]], functions: Sequence[Function], generator: str
+) -> list[dict[str, Any]]:
+    """One row an answer: what was asked, what it cost, and what became of it."""
+    by_id = {function.task_id: function for function in functions}
+    rows = []
+    for request, answer in zip(requests, answers, strict=True):
+        function = by_id[request.task_id]
+        status, preamble, code = read_clone(function, answer["answer"])
+        rows.append(
+            {
+                "candidate_id": f"{request.task_id}/{generator}/{request.form}/{request.occurrence}",
+                "task_id": request.task_id,
+                "generator": generator,
+                "form": request.form,
+                "construct": request.construct,
+                "sample": request.occurrence,
+                "status": status,
+                "preamble": preamble,
+                "code": code,
+                "correct": function.code,
+                **{name: answer[name] for name in COSTS},
+            }
+        )
+    return rows
+
+
+def _definitions(text: str) -> str:
+    """A program without the statements that only show how to use it."""
+    # By lines of the text: ``ast.unparse`` has a style of its own, and a style gives away who wrote a clone.
+    lines = text.splitlines(keepends=True)
+    for node in parse(text).body:
+        if not isinstance(node, KEPT_STATEMENTS):
+            for number in range(node.lineno - 1, node.end_lineno):
+                lines[number] = ""
+    return "".join(lines)
