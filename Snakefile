@@ -46,6 +46,12 @@ rule inject_faults:
     params: state("02_inject_faults")
     shell: run("02_inject_faults")
 
+rule write_clones:
+    input: done("01_benchmarks")
+    output: done("03_write_clones")
+    params: state("03_write_clones")
+    shell: run("03_write_clones")
+
 rule validate_and_select:
     input: done("01_benchmarks", "02_inject_faults")
     output: done("04_validate_and_select")

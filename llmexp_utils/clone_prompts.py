@@ -32,6 +32,8 @@ CONSTRUCTS = {
     "closed form": "a closed formula",
     "other": "another algorithm",
 }
+VISIBLE = ("loop", "comprehension", "recursion", "functional", "sorting")
+"""Constructs that the syntax tree shows; the others only a reader can tell."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def rewrite_messages(examples: Sequence[CloneExample], code: str, construct: str
 
 
 def constructs_in(code: str) -> set[str]:
-    """Constructs that a function visibly uses; those that only a reader can tell are never among them.
+    """Constructs of ``VISIBLE`` that a function uses.
 
     Examples
     --------

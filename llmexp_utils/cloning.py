@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,10 +18,15 @@ from llmexp_utils.benchmarks import Function
 from llmexp_utils.clone_answers import clone_rows
 from llmexp_utils.clone_prompts import TASK, CloneExample, constructs_in, rewrite_messages, spec_messages
 from llmexp_utils.errors import StudyError
+from llmexp_utils.examples import load_examples
+from llmexp_utils.gold_clones import clone_examples, read_clones
 from llmexp_utils.line_policies import function_rng
 from llmexp_utils.llm import model_identity
 from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding
+
+if TYPE_CHECKING:
+    from llmexp_utils.notebook_params import WriteClones
 
 MAX_TOKENS = 400
 
@@ -72,6 +78,30 @@ class ClonePlan:
         """Group the functions: those that share their prompt's examples follow each other."""
         order = sorted(self.functions, key=lambda function: self.groups[function.task_id])
         object.__setattr__(self, "functions", order)
+
+
+def plan_of(p: WriteClones, gold: Path, functions: Sequence[Function], groups: Mapping[str, int]) -> ClonePlan:
+    """Plan of the parameters of ``03_write_clones``.
+
+    Parameters
+    ----------
+    p : WriteClones
+        The notebook's parameters.
+    gold : Path
+        Folder of the gold set: clones, and which of them the prompts show.
+    functions, groups
+        All problems, and the split.
+
+    Raises
+    ------
+    StudyError
+        If a file of the gold set is missing or malformed.
+    """
+    rankings = load_examples(gold / "clone_examples.json", p.examples)
+    examples = clone_examples(functions, read_clones(gold / "clones.jsonl"), groups, rankings)
+    samples = {"from_spec": p.spec_samples, "rewrite": p.rewrite_samples}
+    chosen = functions[: p.n_functions]
+    return ClonePlan(chosen, groups, examples, p.constructs, samples, p.temperature, p.top_p, p.seed)
 
 
 def requests_of(arm: CloneArm, plan: ClonePlan) -> list[Request]:

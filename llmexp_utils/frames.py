@@ -54,6 +54,24 @@ CANDIDATES = {
     "finish_reason": "str",
     "key": "str",
 }
+CLONE_CANDIDATES = {
+    "candidate_id": "str",
+    "task_id": "str",
+    "generator": "str",
+    "form": "str",
+    "construct": "str?",
+    "sample": "int",
+    "status": "str",
+    "preamble": "str?",
+    "code": "str?",
+    "correct": "str",
+    "prompt_tokens": "int",
+    "cached_tokens": "int",
+    "completion_tokens": "int",
+    "seconds": "float",
+    "finish_reason": "str",
+    "key": "str",
+}
 PREDICTIONS = {
     "run_id": "str",
     "student": "str",

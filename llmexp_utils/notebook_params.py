@@ -26,6 +26,16 @@ def _is_arm(text: str) -> str:
     return text
 
 
+def _is_clone_arm(text: str) -> str:
+    from llmexp_utils.cloning import parse_clone_arm
+
+    try:
+        parse_clone_arm(text)
+    except StudyError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def _all_differ(values: list[Any]) -> list[Any]:
     again = [value for number, value in enumerate(values) if value in values[:number]]
     if again:
@@ -36,6 +46,8 @@ def _all_differ(values: list[Any]) -> list[Any]:
 Once = AfterValidator(_all_differ)
 """A list in which a value that stands twice would be the same work twice."""
 ArmName = Annotated[str, AfterValidator(_is_arm)]
+CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
+Construct = Literal["loop", "comprehension", "recursion", "library", "functional", "sorting", "dictionary", "other"]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
 
 
@@ -87,6 +99,24 @@ class InjectFaults(Reporting):
     temperature: Annotated[float, Field(ge=0)]
     top_p: Share
     candidates: Writes
+
+
+class WriteClones(Reporting):
+    """Generators write candidate clones."""
+
+    notebook: ClassVar[str] = "03_write_clones"
+    recordings: str
+    mode: Literal["replay", "record"]
+    base_url: str
+    clone_arms: Annotated[list[CloneArmName], Field(min_length=1), Once]
+    examples: Literal["semantic", "random"]
+    constructs: Annotated[list[Construct], Field(min_length=1), Once]
+    n_functions: Count
+    spec_samples: Count
+    rewrite_samples: Count
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Share
+    clone_candidates: Writes
 
 
 class ValidateAndSelect(Reporting):
@@ -148,6 +178,14 @@ class Results(Reporting):
 
 NOTEBOOKS: dict[str, type[Params]] = {
     model.notebook: model
-    for model in (StartHere, Benchmarks, InjectFaults, ValidateAndSelect, FinetuneFaultLocalization, Results)
+    for model in (
+        StartHere,
+        Benchmarks,
+        InjectFaults,
+        WriteClones,
+        ValidateAndSelect,
+        FinetuneFaultLocalization,
+        Results,
+    )
 }
 """Notebooks in the order in which they are read and run."""

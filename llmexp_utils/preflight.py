@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmexp_utils import benchmarks, humanevalpack, injection, llm
+from llmexp_utils import benchmarks, cloning, humanevalpack, injection, llm
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples
-from llmexp_utils.notebook_params import FinetuneFaultLocalization, InjectFaults, Results, StartHere, ValidateAndSelect
+from llmexp_utils.notebook_params import (
+    FinetuneFaultLocalization,
+    InjectFaults,
+    Results,
+    StartHere,
+    ValidateAndSelect,
+    WriteClones,
+)
 from llmexp_utils.params import hint
 
 if TYPE_CHECKING:
@@ -103,8 +110,8 @@ def _parsed(path: Path, reader: Callable[[Path], Any]) -> Any:
     """Read a file; every way in which it can be malformed is one line with its name."""
     try:
         return reader(path)
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist: check the parameter 'gold'") from None
+    except FileNotFoundError as error:
+        raise StudyError(f"{error.filename} does not exist: check the parameter 'gold'") from None
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
@@ -148,6 +155,22 @@ def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
     plan = injection.Plan(gold.functions[: p.n_functions], gold.faults, gold.groups, gold.rankings, *settings)
     for arm in arms:
         yield from _lines(_check_recorded, arm, plan, study.root / p.recordings, p.base_url)
+
+
+def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
+    arms = [cloning.parse_clone_arm(text) for text in p.clone_arms]
+    if p.mode == "record":
+        for generator in dict.fromkeys(arm.generator for arm in arms):
+            yield from _lines(llm.check_generator, generator, p.base_url)
+    found: list[cloning.ClonePlan] = []
+
+    def read(folder: Path) -> None:
+        found.append(cloning.plan_of(p, folder, gold.functions, gold.groups))
+
+    yield from _lines(_parsed, study.root / p.gold, read)
+    if found and p.mode == "replay":
+        for line in cloning.missing(arms, found[0], study.root / p.recordings, p.base_url):
+            yield f"{line}: set `mode: record` to ask for them, or go back to the committed parameters"
 
 
 def _check_recorded(arm: injection.Arm, plan: injection.Plan, folder: Path, base_url: str) -> None:
@@ -225,6 +248,7 @@ def _warnings(study: Study, names: Sequence[str]) -> list[str]:
 CHECKS: dict[str, Callable[[Study, Any, Gold], Iterator[str]]] = {
     StartHere.notebook: _start_here,
     InjectFaults.notebook: _inject_faults,
+    WriteClones.notebook: _write_clones,
     FinetuneFaultLocalization.notebook: _finetune,
 }
 """Problems of a notebook beyond its gold folder, one line each."""
