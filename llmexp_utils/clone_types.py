@@ -71,16 +71,16 @@ def clone_type(one: str, other: str) -> str:
 
 
 def neutral_names(code: str, entry_point: str) -> str:
-    """Program whose function is called ``solve`` and whose helpers ``helper0``, ``helper1``, …: names tell the problem.
+    """Program whose function is called ``program`` and whose helpers ``helper0``, ``helper1``, …: names tell the problem.
 
     Examples
     --------
     >>> neutral_names("def twice(x):\\n    return double(x)\\n", "twice")
-    'def solve(x):\\n    return double(x)\\n'
+    'def program(x):\\n    return double(x)\\n'
     """
     defined = [node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     helpers = [name for name in dict.fromkeys(defined) if name != entry_point]
-    new = {entry_point: "solve"} | {name: f"helper{number}" for number, name in enumerate(helpers)}
+    new = {entry_point: "program"} | {name: f"helper{number}" for number, name in enumerate(helpers)}
     lines, before = code.splitlines(keepends=True), ""
     for token in reversed([token for token in _lexed(code) if token.string.strip()]):
         row, start = token.start

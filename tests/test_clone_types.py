@@ -39,5 +39,5 @@ def test_the_overlap_counts_each_token_as_often_as_both_have_it():
 def test_neutral_names_keep_what_the_program_does():
     code = "def is_prime(n):\n    return helper(n) and not n.is_prime\n\ndef helper(n):\n    return is_prime(n - 1)\n"
     neutral = neutral_names(code, "is_prime")
-    assert neutral == code.replace("is_prime(", "solve(").replace("helper(", "helper0(")
-    assert neutral_names(neutral, "solve") == neutral
+    assert neutral == code.replace("is_prime(", "program(").replace("helper(", "helper0(")
+    assert neutral_names(neutral, "program") == neutral
