@@ -12,6 +12,7 @@ import io
 import keyword
 import tokenize
 from collections import Counter
+from functools import lru_cache
 from itertools import count
 
 from llmexp_utils.code import tokens
@@ -52,7 +53,7 @@ def overlap(one: str, other: str) -> float:
     >>> overlap("x = 1", "y = 2"), overlap("x = 1", "print(x)")
     (1.0, 0.2)
     """
-    first, second = Counter(normal_tokens(one)), Counter(normal_tokens(other))
+    first, second = _bag(one), _bag(other)
     return (first & second).total() / max(first.total(), second.total())
 
 
@@ -71,7 +72,7 @@ def clone_type(one: str, other: str) -> str:
 
 
 def neutral_names(code: str, entry_point: str) -> str:
-    """Program whose function is called ``program`` and whose helpers ``helper0``, ``helper1``, …: names tell the problem.
+    """Program whose function is called ``program`` and whose helpers ``helper0``, …: names tell the problem.
 
     Examples
     --------
@@ -89,6 +90,11 @@ def neutral_names(code: str, entry_point: str) -> str:
             line = lines[row - 1]
             lines[row - 1] = line[:start] + new[token.string] + line[token.end[1] :]
     return "".join(lines)
+
+
+@lru_cache(maxsize=4096)  # one program is compared with many
+def _bag(code: str) -> Counter[str]:
+    return Counter(normal_tokens(code))
 
 
 def _lexed(code: str) -> list[tokenize.TokenInfo]:

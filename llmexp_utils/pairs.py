@@ -1,7 +1,7 @@
 """Pairs of programs for clone detection: clones, and three kinds of pairs that are none.
 
 A pair frame has one row a pair: ``pair_id``; ``task_id, other_id`` (problems of the left and the right program);
-``kind, label`` (1: clones); ``left, right`` (program texts); ``overlap`` of normalised tokens; ``clone_type`` of clones.
+``kind, label`` (1: clones); ``left, right`` (texts); ``overlap`` of normalised tokens; ``clone_type`` of clones.
 Both programs of a pair come from one group of the split, so that no problem is in two splits of a fold.
 """
 
@@ -126,8 +126,7 @@ def _nearest(
             for place, other in enumerate(functions)
             if place != row and groups[other.task_id] == groups[function.task_id]
         ]
-        code = neutral_names(function.code, function.entry_point)
-        shared = [overlap(code, neutral_names(functions[n].code, functions[n].entry_point)) for n in others]
+        shared = [overlap(function.code, functions[place].code) for place in others]
         by_embedding = others[int(np.argmax(units[others] @ units[row]))]
         found[function.task_id] = (functions[by_embedding].task_id, functions[others[int(np.argmax(shared))]].task_id)
     return found
