@@ -1,0 +1,117 @@
+"""Student (A) for pairs: a small symmetric head on two vectors of a frozen code model, one for each function.
+
+A function's vector is the mean of its line states and the state of its last line, after which the model has read it.
+With ``u`` and ``v`` for the two functions the head sees ``u, v, |u - v|, u * v`` (Conneau et al. 2017, arXiv
+1705.02364), in both orders, and answers with the mean: the order of a pair means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.line_windows import grouped_order
+from llmexp_utils.reproducible import one_thread, seeded
+
+if TYPE_CHECKING:
+    import torch
+
+DROPOUT = 0.2
+WARM_UP = 0.1
+CLIP = 1.0
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How a head is trained; equal for all conditions."""
+
+    steps: int = 200
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    width: int = 64
+    weight_decay: float = 0.01
+
+
+def function_vectors(states: Sequence[np.ndarray]) -> np.ndarray:
+    """Vectors (n, 2 * hidden), float32, of functions with line states (n_lines, hidden)."""
+    return np.stack([np.concatenate([one.mean(axis=0, dtype=np.float32), one[-1]]) for one in states]).astype(
+        np.float32
+    )
+
+
+def build(features: int, width: int) -> torch.nn.Module:
+    """Untrained head: vectors (pairs, features) of the left and of the right functions to logits (pairs,)."""
+    import torch
+    from torch import nn
+
+    class PairHead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, width), nn.Dropout(DROPOUT))
+            self.head = nn.Sequential(nn.Linear(4 * width, width), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(width, 1))
+
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            u, v = self.read(left), self.read(right)
+            shared = (torch.abs(u - v), u * v)
+            orders = [self.head(torch.cat([*order, *shared], dim=1)) for order in ((u, v), (v, u))]
+            return torch.stack(orders).mean(dim=0)[:, 0]
+
+    return PairHead()
+
+
+def train(
+    left: np.ndarray, right: np.ndarray, labels: Sequence[int], settings: PairSettings, seed: int
+) -> torch.nn.Module:
+    """Train a head with binary cross-entropy.
+
+    Parameters
+    ----------
+    left, right : ndarray, shape (pairs, features)
+        Vectors of both functions of each pair.
+    labels : sequence of int
+        1 for clones, 0 for others.
+    settings : PairSettings
+        Steps, batch, rate.
+    seed : int
+        Decides initial weights, dropout and order: the same call gives the same weights.
+
+    Raises
+    ------
+    StudyError
+        If one of the two labels is missing: there is nothing to tell apart.
+    """
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    if set(labels) != {0, 1}:
+        raise StudyError(f"the training pairs have the labels {sorted(set(labels))}: a student needs clones and others")
+    with seeded(seed):
+        model = build(left.shape[1], settings.width).train()
+        optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        schedule = get_linear_schedule_with_warmup(optimiser, int(WARM_UP * settings.steps), settings.steps)
+        order = grouped_order(
+            [1] * len(left), settings.steps, settings.batch_size, np.random.default_rng(seed), group=1
+        )
+        one, other, target = torch.from_numpy(left), torch.from_numpy(right), torch.tensor(labels, dtype=torch.float32)
+        for rows in np.reshape(order, (settings.steps, settings.batch_size)).tolist():
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(model(one[rows], other[rows]), target[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+def score(model: torch.nn.Module, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """One float64 logit a pair; above zero the head takes the two for clones."""
+    import torch
+
+    with one_thread(), torch.inference_mode():
+        return model(torch.from_numpy(left), torch.from_numpy(right)).double().numpy()
