@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from textwrap import dedent, indent
 from typing import Any
 
 from llmexp_utils.asking import Request
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, normalise, parse, tokens
-from llmexp_utils.prompts import read_function_answer
+from llmexp_utils.prompts import FENCED, read_function_answer
 
 KEPT_STATEMENTS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
 COSTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds", "finish_reason", "key")
@@ -18,10 +19,10 @@ COSTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds", "fini
 def read_clone(function: Function, answer: str) -> tuple[str, str, str]:
     """(status, imports, code) of an answer, the latter two in normal form and empty unless the status is ``candidate``.
 
-    Examples that the generator adds below the function (calls, prints, asserts) are cut off. ``unchanged`` is the
-    canonical solution again.
+    A fenced body without its function is put under the signature that was given. Examples that the generator adds below
+    the function (calls, prints, asserts) are cut off. ``unchanged`` is the canonical solution again.
     """
-    text = read_function_answer(answer)
+    text = read_function_answer(answer) or _under_signature(function, answer)
     if text is None:
         return "no answer", "", ""
     try:
@@ -61,6 +62,11 @@ def clone_rows(
             }
         )
     return rows
+
+
+def _under_signature(function: Function, answer: str) -> str | None:
+    fenced = FENCED.search(answer)
+    return function.prompt + indent(dedent(fenced.group(1)), "    ") if fenced else None
 
 
 def _definitions(text: str) -> str:

@@ -168,9 +168,13 @@ def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
         found.append(cloning.plan_of(p, folder, gold.functions, gold.groups))
 
     yield from _lines(_parsed, study.root / p.gold, read)
-    if found and p.mode == "replay":
-        for line in cloning.missing(arms, found[0], study.root / p.recordings, p.base_url):
-            yield f"{line}: set `mode: record` to ask for them, or go back to the committed parameters"
+    for arm in arms if found and p.mode == "replay" else []:
+        yield from _lines(_check_recorded_clones, arm, found[0], study.root / p.recordings, p.base_url)
+
+
+def _check_recorded_clones(arm: cloning.CloneArm, plan: cloning.ClonePlan, folder: Path, base_url: str) -> None:
+    for gap in cloning.missing([arm], plan, folder, base_url):
+        raise StudyError(f"{gap}: set `mode: record` to ask for them, or go back to the committed parameters")
 
 
 def _check_recorded(arm: injection.Arm, plan: injection.Plan, folder: Path, base_url: str) -> None:

@@ -115,6 +115,8 @@ def test_an_unknown_arm_says_what_can_be_written(text):
         ("Here it is:\n```python\ndef other(numbers):\n    return False\n```\nDone.", "renamed"),
         ("```python\n{code}```", "unchanged"),
         ("```python\ndef {name}(:\n```", "does not parse"),
+        ("```python\nreturn sorted(numbers) == threshold\n```", "candidate"),
+        ("```python\n    x = numbers\n    return x\n```", "candidate"),
         ("Sorry.", "no answer"),
     ],
 )

@@ -14,6 +14,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.paths import gold_dir, recordings_dir
 
+CLONES = "03_write_clones"
 START, INJECT, TUNE = "00_start_here", "02_inject_faults", "05_finetune_fault_localization"
 ARM = "qwen2.5-coder-0.5b/line/uniform"
 ONE = f"  arms: [{ARM}]\n  n_functions: 1\n"
@@ -122,6 +123,20 @@ def test_the_policy_llm_is_complete_with_its_choices_and_its_answers(functions: 
     plan = injection.Plan(functions[:1], gold.faults, gold.groups, gold.rankings, *settings)
     arm = injection.parse_arm("qwen2.5-coder-1.5b/line/llm")
     assert injection.missing([arm], plan, recordings_dir()) == []
+
+
+def test_missing_clones_and_a_malformed_gold_clone_are_told(say: Callable[..., list[str]], tmp_path: Path) -> None:
+    arm = "qwen2.5-coder-1.5b/from_spec"
+    profile = f"{CLONES}:\n  clone_arms: [{arm}]\n  n_functions: 2\n"
+    path = tmp_path / "data/recordings/from_spec_qwen2.5-coder-1.5b.jsonl"
+    kept = [line for line in path.read_text().splitlines() if json.loads(line)["task_id"] != "HumanEval/1"]
+    path.write_text("\n".join([*kept, ""]))
+    advice = "set `mode: record` to ask for them, or go back to the committed parameters"
+    gap = f"arm {arm}: 3 of 6 answers are not in data/recordings/{path.name}: {advice}"
+    assert say(profile, "notebook", CLONES) == [f"error: {CLONES}: {gap}"]
+    (tmp_path / "data/gold/clones.jsonl").write_text("{}\n")
+    (line,) = say(profile, "notebook", CLONES)
+    assert line.startswith(f"error: {CLONES}: data/gold/clones.jsonl, line 1: not a gold clone")
 
 
 def test_a_generator_that_nobody_serves_is_named(say: Callable[..., list[str]]) -> None:
