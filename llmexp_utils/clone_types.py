@@ -12,6 +12,7 @@ import io
 import keyword
 import tokenize
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import count
 
@@ -82,12 +83,22 @@ def neutral_names(code: str, entry_point: str) -> str:
     defined = [node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     helpers = [name for name in dict.fromkeys(defined) if name != entry_point]
     new = {entry_point: "program"} | {name: f"helper{number}" for number, name in enumerate(helpers)}
-    lines, before = code.splitlines(keepends=True), ""
-    for token in reversed([token for token in _lexed(code) if token.string.strip()]):
+    return renamed(code, new)
+
+
+def renamed(code: str, new: Mapping[str, str]) -> str:
+    """Program with other names; attributes that are called alike stay, and so does every other character.
+
+    Examples
+    --------
+    >>> renamed("size = box.size", {"size": "n", "box": "b"})
+    'n = b.size'
+    """
+    lines = code.splitlines(keepends=True)
+    for token in reversed(_lexed(code)):
         row, start = token.start
-        before = lines[row - 1][:start].rstrip()
-        if token.type == tokenize.NAME and token.string in new and not before.endswith("."):
-            line = lines[row - 1]
+        line = lines[row - 1] if token.type == tokenize.NAME else ""
+        if token.string in new and line and not line[:start].rstrip().endswith("."):
             lines[row - 1] = line[:start] + new[token.string] + line[token.end[1] :]
     return "".join(lines)
 
