@@ -1,0 +1,77 @@
+"""Metrics of pairs on answers that one can count by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.pair_metrics import best_threshold, by_kind, f1_score, map_at_r, summarise
+
+
+def predictions():
+    rows = [
+        (1, 0.9, "clone", "Type-4"),
+        (1, 0.2, "clone", "Type-3 strong"),
+        (0, 0.8, "near-miss", ""),
+        (0, 0.1, "random", ""),
+    ]
+    frame = pd.DataFrame(rows, columns=["label", "score", "kind", "clone_type"])
+    return frame.assign(condition="C0", threshold=0.5, run_id="a")
+
+
+def test_counts_by_hand():
+    (row,) = summarise(predictions()).to_dict("records")
+    expected = {"n_pairs": 4, "precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5}
+    assert {name: row[name] for name in expected} == expected
+    assert row["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_average_precision_is_taken_within_a_run():
+    shifted = predictions().assign(run_id="b", score=lambda frame: frame.score + 10, threshold=10.5)
+    both = summarise(pd.concat([predictions(), shifted]))
+    assert both.average_precision[0] == summarise(predictions()).average_precision[0]
+    assert both.n_pairs[0] == 8 and both.f1[0] == 0.5
+
+
+def test_each_kind_and_each_type_is_seen_alone():
+    table = by_kind(predictions()).set_index("part")
+    assert table.f1.to_dict() == pytest.approx({"near-miss": 0.5, "random": 2 / 3, "Type-4": 2 / 3, "Type-3 strong": 0})
+    assert table.n_pairs.to_dict() == {"near-miss": 3, "random": 3, "Type-4": 3, "Type-3 strong": 3}
+
+
+def test_nothing_found_is_zero_and_no_error():
+    row = summarise(predictions().assign(threshold=2.0)).iloc[0]
+    assert (row.precision, row.recall, row.f1, row.accuracy) == (0, 0, 0, 0.5)
+    assert f1_score(0, 0, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        ([3, 2, 1, 0], [1, 0, 1, 0], 0.5),  # F1 0.8 with three found
+        ([3, 2, 1, 0], [1, 0, 0, 0], 2.5),
+        ([1, 1, 1], [1, 0, 0], 1.0),  # all scores are equal
+        ([0, 1], [1, 1], 0.0),
+    ],
+)
+def test_the_threshold_has_the_largest_f1(scores, labels, expected):
+    assert best_threshold(scores, labels) == expected
+
+
+def test_without_a_clone_there_is_no_threshold():
+    with pytest.raises(StudyError, match="hold no clone"):
+        best_threshold([1, 2], [0, 0])
+    with pytest.raises(StudyError, match="not a number"):
+        best_threshold([np.nan, 2], [1, 0])
+
+
+def test_map_at_r_by_hand():
+    angles = np.deg2rad([0, 10, 25, 90, 85])
+    vectors = np.column_stack([np.cos(angles), np.sin(angles)])
+    # queries: a has neighbours a, b; each of the three a finds its two clones in its two places, or not
+    assert map_at_r(vectors, ["a", "a", "a", "b", "b"]) == 1
+    # the nearest of 0 degrees is another problem, the second a clone: (1/2) / 2
+    assert map_at_r(vectors[:3], ["a", "b", "a"]) == 0
+    assert map_at_r(vectors, ["a", "b", "a", "a", "b"]) == pytest.approx((1 / 4 + 0 + 1 / 4 + 1 / 4 + 0) / 5)
+    with pytest.raises(StudyError, match="nothing to retrieve"):
+        map_at_r(vectors[:2], ["a", "b"])
