@@ -1,6 +1,7 @@
 """Pairs of programs for clone detection: clones, and three kinds of pairs that are none.
 
-A pair frame has one row a pair: ``pair_id``; ``task_id, other_id`` (problems of the left and the right program);
+A pair frame has one row a pair: ``pair_id`` (of a real one: the problem it was made for, and its kind);
+``task_id, other_id`` (problems of the left and the right program);
 ``kind, label`` (1: clones); ``left, right`` (texts); ``overlap`` of normalised tokens; ``clone_type`` of clones.
 Both programs of a pair come from one group of the split, so that no problem is in two splits of a fold.
 """
@@ -68,7 +69,8 @@ def gold_pairs(
         rng = np.random.default_rng([seed, group])
         for turn, task_id in enumerate(rng.permutation(members).tolist()):
             canonical, other = programs[task_id]
-            rows += [(task_id, task_id, "clone", 1, canonical, other), (task_id, task_id, "clone", 1, other, canonical)]
+            orders = ((canonical, other), (other, canonical))
+            rows += [(f"{task_id}/clone{n}", task_id, task_id, "clone", 1, *order) for n, order in enumerate(orders)]
             for kind in NEGATIVES[: turn % 3] + NEGATIVES[turn % 3 + 1 :]:
                 left = programs[task_id][int(rng.integers(2))]
                 if kind == "near-miss":
@@ -79,9 +81,8 @@ def gold_pairs(
                     right = programs[partner][int(rng.integers(2))]
                 sides = [(task_id, left), (partner, right)]
                 (first, one), (second, two) = sides if rng.integers(2) else sides[::-1]
-                rows.append((first, second, kind, 0, one, two))
-    numbered = [(f"gold-{number}", *row) for number, row in enumerate(rows)]
-    return described(pd.DataFrame(numbered, columns=COLUMNS))
+                rows.append((f"{task_id}/{kind}", first, second, kind, 0, one, two))
+    return described(pd.DataFrame(rows, columns=COLUMNS))
 
 
 def described(pairs: pd.DataFrame) -> pd.DataFrame:

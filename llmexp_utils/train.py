@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,18 @@ class Student(Protocol):
         ...
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[list, list]:
-        """Scores of the lines of the dev and of the test faults, after training on ``train``."""
+        """Arrays of scores, one an item of ``dev`` and of ``test``, after training on ``train``."""
         ...
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run. The frames have ``fault_id``, ``code``, ``correct`` and ``lines``; ``facts`` describe the run."""
+    """One run on faults: the frames have ``fault_id``, ``code``, ``correct`` and ``lines``; ``facts`` describe the run.
+
+    Another task is another kind of job: the columns that decide a fit, and the rows that its scores become.
+    """
+
+    content: ClassVar[Sequence[str]] = ("correct", "code", "lines")
 
     facts: dict[str, Any]
     seed: int
@@ -54,9 +59,26 @@ class Job:
         """Hash of everything that decides the scores."""
         content = hashlib.sha256(json.dumps([VERSION, student.name, student.identity, self.seed]).encode())
         for frame in (self.train, self.dev, self.test):
-            rows = zip(frame.correct, frame.code, map(list, frame.lines), strict=True)
-            content.update(json.dumps(list(rows), default=int).encode())
+            rows = list(zip(*(frame[name] for name in self.content), strict=True))
+            content.update(json.dumps(rows, default=_plain).encode())
         return content.hexdigest()[:32]
+
+    def rows(self, scores: dict[str, list]) -> pd.DataFrame:
+        """One row a test fault: what it is, its scores, and the threshold that the development faults chose."""
+        from llmexp_utils.metrics import choose_threshold
+
+        threshold = choose_threshold(self.dev[["fault_id", "lines"]].assign(scores=scores["dev"]))
+        return pd.DataFrame(
+            {
+                "fault_id": self.test.fault_id.to_numpy(),
+                "task_id": self.test.task_id.to_numpy(),
+                "fault_type": self.test.fault_type.to_numpy(),
+                "n_lines": [len(one) for one in scores["test"]],
+                "scores": scores["test"],
+                "lines": [[int(line) for line in lines] for lines in self.test.lines],
+                "threshold": threshold,
+            }
+        )
 
 
 def run_grid(
@@ -78,7 +100,7 @@ def run_grid(
     Returns
     -------
     DataFrame
-        One row a test fault and job: the job's facts, ``run_id``, ``student``, ``seed``, and the columns of
+        The :meth:`Job.rows` of every job, with its facts, ``run_id``, ``student`` and ``seed``; of faults, see
         :data:`llmexp_utils.frames.PREDICTIONS`.
     """
     from tqdm.auto import tqdm
@@ -133,24 +155,13 @@ def _rounded(scores: np.ndarray) -> list[float]:
     return [round(float(value), DIGITS) for value in scores]
 
 
-def _predictions(student: Student, job: Job, key: str, folder: Path) -> pd.DataFrame:
-    from llmexp_utils.metrics import choose_threshold
+def _plain(value: Any) -> Any:
+    """Lists of labels, however they are held, as JSON has them."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else list(value)
 
-    scores = json.loads((folder / f"{key}.json").read_text())
-    threshold = choose_threshold(job.dev[["fault_id", "lines"]].assign(scores=scores["dev"]))
-    test = job.test
-    return pd.DataFrame(
-        {
-            "run_id": key,
-            "student": student.name,
-            **{name: [value] * len(test) for name, value in job.facts.items()},
-            "seed": job.seed,
-            "fault_id": test.fault_id.to_numpy(),
-            "task_id": test.task_id.to_numpy(),
-            "fault_type": test.fault_type.to_numpy(),
-            "n_lines": [len(one) for one in scores["test"]],
-            "scores": scores["test"],
-            "lines": [[int(line) for line in lines] for lines in test.lines],
-            "threshold": threshold,
-        }
-    )
+
+def _predictions(student: Student, job: Job, key: str, folder: Path) -> pd.DataFrame:
+    rows = job.rows(json.loads((folder / f"{key}.json").read_text()))
+    facts = {"run_id": key, "student": student.name, **job.facts, "seed": job.seed}
+    described = pd.DataFrame({name: [value] * len(rows) for name, value in facts.items()})
+    return pd.concat([described, rows], axis=1)

@@ -1,0 +1,182 @@
+"""What each condition of clone detection trains on: real pairs, and the pairs added to them, in one fold.
+
+C0 real only; C2 real + rule-based clones; C3 real + LLM clones chosen at random; C4 real + LLM clones chosen by Score;
+C4far like C4, but with other problems instead of near misses; C5 LLM only. Every clone that is added brings one pair
+that is none, of the same author, so that who wrote a program does not tell its label. All are trained for the same
+number of optimiser steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.benchmarks import split_of
+from llmexp_utils.cloning import CloneArm
+from llmexp_utils.errors import StudyError
+from llmexp_utils.pairs import COLUMNS, described
+from llmexp_utils.select import choose
+
+LLM_CONDITIONS = ("C3", "C4", "C4far", "C5")
+CONDITIONS = ("C0", "C2", *LLM_CONDITIONS)
+
+
+@dataclass(frozen=True)
+class PairPool:
+    """Real pairs, and the validated programs that pairs are made of.
+
+    ``pairs`` is a pair frame (:mod:`llmexp_utils.pairs`). ``programs`` has one row a program: ``fault_id`` (its name),
+    ``task_id``, ``source`` ("gold", "llm" or "rule"), ``generator``, ``form``, ``is_clone`` (it passes the tests;
+    otherwise it is a near miss), ``code``, ``correct`` and the statistics of the Score. ``shown`` are the problems
+    whose gold clones the generator's prompts show.
+    """
+
+    pairs: pd.DataFrame
+    programs: pd.DataFrame
+    groups: Mapping[str, int]
+    shown: Sequence[str]
+
+    def real(self, fold: int, split: str) -> pd.DataFrame:
+        """Real pairs in one split of a fold."""
+        return self._part(self.pairs, fold, split)
+
+    def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
+        """Training programs of one source, and of one arm if it is given."""
+        rows = self._part(self.programs[self.programs.source == source], fold, "train")
+        if arm is not None:
+            rows = rows[(rows.generator == arm.generator) & (rows.form == arm.form)].reset_index(drop=True)
+        if rows.empty:
+            name = arm.name if arm else source
+            raise StudyError(
+                f"the pool has no program of {name} in fold {fold}: add it to 03_write_clones and run it again"
+            )
+        return rows
+
+    def _part(self, frame: pd.DataFrame, fold: int, split: str) -> pd.DataFrame:
+        splits = frame.task_id.map(lambda task_id: split_of(self.groups[task_id], fold))
+        return frame[splits == split].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class PairCell:
+    """One training set; ``n_real`` and ``n_added`` count pairs, clones and others together."""
+
+    condition: str
+    n_real: int
+    n_added: int
+    arm: CloneArm
+    fold: int
+    seed: int
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Columns that describe the cell in a prediction frame."""
+        by_llm = self.condition in LLM_CONDITIONS
+        return {
+            "condition": self.condition,
+            "n_real": self.n_real,
+            "n_added": self.n_added,
+            "generator": self.arm.generator if by_llm else "",
+            "form": self.arm.form if by_llm else "",
+            "fold": self.fold,
+        }
+
+
+def training_pairs(pool: PairPool, cell: PairCell) -> pd.DataFrame:
+    """Pairs to train on, with the column ``added`` (False for real ones), real ones first.
+
+    Real pairs are nested and go by whole problems: first those whose clones the prompts show, then a random order
+    by fold and seed, the same in every condition.
+
+    Raises
+    ------
+    StudyError
+        If the condition is unknown, or there are fewer pairs than the cell asks for.
+    """
+    if cell.condition not in CONDITIONS:
+        raise StudyError(f"unknown condition {cell.condition!r}: choose one of {', '.join(CONDITIONS)}")
+    real = _real(pool, cell)
+    added = described(_added(pool, cell, real)) if cell.condition != "C0" else real.head(0)
+    return pd.concat([real.assign(added=False), added.assign(added=True)], ignore_index=True)
+
+
+def _real(pool: PairPool, cell: PairCell) -> pd.DataFrame:
+    rows = pool.real(cell.fold, "train")
+    if cell.condition == "C5":
+        return rows.head(0)
+    if cell.n_real > len(rows):
+        raise StudyError(
+            f"fold {cell.fold} has {len(rows)} real training pairs, {cell.n_real} were asked for: lower n_real"
+        )
+    rng = np.random.default_rng([cell.seed, cell.fold, 0])
+    problems = rows.pair_id.str.rpartition("/")[0]  # a real pair belongs to the problem that it was made for
+    order = rng.permutation(sorted(set(problems))).tolist()
+    order.sort(key=lambda problem: problem not in pool.shown)
+    rank = problems.map({problem: place for place, problem in enumerate(order)})
+    return rows.iloc[np.argsort(rank, kind="stable")[: cell.n_real]]
+
+
+def _added(pool: PairPool, cell: PairCell, real: pd.DataFrame) -> pd.DataFrame:
+    rng = np.random.default_rng([cell.seed, cell.fold, 1])
+    programs = pool.written("rule", cell.fold) if cell.condition == "C2" else pool.written("llm", cell.fold, cell.arm)
+    clones = programs[programs.is_clone]
+    if cell.n_added // 2 > len(clones):
+        raise StudyError(
+            f"{cell.condition} of {cell.arm.name} has {len(clones)} clones in fold {cell.fold}, "
+            f"{cell.n_added // 2} were asked for: lower n_added or generate more"
+        )
+    if cell.condition in ("C4", "C4far"):
+        gold = pool.programs[(pool.programs.source == "gold") & pool.programs.is_clone]
+        chosen = choose(clones, cell.n_added // 2, "score", gold[gold.task_id.isin(set(real.task_id))])
+    else:
+        chosen = choose(clones, cell.n_added // 2, "random", rng=rng)
+    misses = programs[~programs.is_clone] if cell.condition != "C4far" else programs.head(0)
+    solutions = pool.programs.drop_duplicates("task_id").set_index("task_id").correct.to_dict()
+    return couples(chosen, misses, solutions, pool.groups, rng)
+
+
+def couples(
+    clones: pd.DataFrame,
+    misses: pd.DataFrame,
+    solutions: Mapping[str, str],
+    groups: Mapping[str, int],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """For each clone two pairs: the clone with its correct solution, and one that is none.
+
+    Parameters
+    ----------
+    clones, misses : DataFrame
+        Programs that pass, and programs of the same author that fail: ``fault_id, task_id, code, correct``.
+    solutions : mapping
+        Correct solution of each problem.
+    groups : mapping
+        Group of each problem: both programs of a pair come from one.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    DataFrame
+        A pair frame. The pair that is none is the correct solution with a near miss of its problem, each one used once;
+        where there is none left, the clone with the solution of a random other problem of its group.
+    """
+    left: dict[str, list[str]] = {
+        task_id: rng.permutation(rows.code.to_numpy(object)).tolist() for task_id, rows in misses.groupby("task_id")
+    }
+    rows = []
+    for row in clones.itertuples():
+        rows.append((f"{row.fault_id}/clone", row.task_id, row.task_id, "clone", 1, row.correct, row.code))
+        if left.get(row.task_id):
+            other, kind, one, two = row.task_id, "near-miss", row.correct, left[row.task_id].pop()
+        else:
+            others = [name for name in solutions if name != row.task_id and groups[name] == groups[row.task_id]]
+            if not others:
+                raise StudyError(f"{row.task_id} is alone in its group: a pair of different problems needs two")
+            other = str(rng.choice(others))
+            kind, one, two = "random", row.code, solutions[other]
+        rows.append((f"{row.fault_id}/other", row.task_id, other, kind, 0, one, two))
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,109 @@
+"""Training sets of pairs: nested real ones, coupled added ones, and the rules of each condition."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmexp_utils.benchmarks import split_of
+from llmexp_utils.cloning import parse_clone_arm
+from llmexp_utils.errors import StudyError
+from llmexp_utils.pair_conditions import CONDITIONS, PairCell, PairPool, couples, training_pairs
+from llmexp_utils.pairs import COLUMNS, described
+
+ARM = parse_clone_arm("gen/rewrite")
+TASKS = [f"T/{number}" for number in range(20)]
+GROUPS = {task_id: number % 5 for number, task_id in enumerate(TASKS)}
+
+
+def code(name, number):
+    return f"def {name}(x):\n    return x + {number}\n"
+
+
+def program(task_id, source, number, is_clone):
+    return {
+        "fault_id": f"{task_id}/{source}/{number}",
+        "task_id": task_id,
+        "source": source,
+        "generator": ARM.generator if source == "llm" else "",
+        "form": ARM.form if source == "llm" else "",
+        "is_clone": is_clone,
+        "code": code(source, number if is_clone else -number - 1),
+        "correct": code("right", task_id[2:]),
+        "lines_changed": 1 + number,
+        "line_count": 2,
+        "edit_distance": 3 + number,
+        "similarity": 0.9,
+    }
+
+
+@pytest.fixture(scope="module")
+def pool():
+    rows = []
+    for task_id in TASKS:
+        one, two = code("right", task_id[2:]), code("gold", 0)
+        rows += [(f"{task_id}/clone0", task_id, task_id, "clone", 1, one, two)]
+        rows += [(f"{task_id}/clone1", task_id, task_id, "clone", 1, two, one)]
+        rows += [
+            (f"{task_id}/{kind}", task_id, task_id, kind, 0, one, code(kind.replace("-", "_"), 1))
+            for kind in ("random", "near-miss")
+        ]
+    programs = [program(task_id, "gold", 0, True) for task_id in TASKS]
+    programs += [program(t, source, n, True) for t in TASKS for source in ("llm", "rule") for n in range(3)]
+    programs += [program(t, source, 0, False) for t in TASKS for source in ("llm", "rule")]
+    return PairPool(described(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(programs), GROUPS, TASKS[7:9])
+
+
+def cell(condition, n_real=8, n_added=12, fold=0, seed=0):
+    return PairCell(condition, n_real, n_added, ARM, fold, seed)
+
+
+def test_real_pairs_are_nested_whole_problems_with_the_shown_ones_first(pool):
+    small, large = (training_pairs(pool, cell("C0", n)) for n in (8, 24))
+    assert small.pair_id.tolist() == large.pair_id.tolist()[:8]
+    assert set(small.task_id) == {"T/7", "T/8"} and small.label.mean() == 0.5
+    assert training_pairs(pool, cell("C2", 8)).pair_id.tolist()[:8] == small.pair_id.tolist()
+    assert training_pairs(pool, cell("C0", 24, seed=1)).pair_id.tolist() != large.pair_id.tolist()
+
+
+@pytest.mark.parametrize("condition", [name for name in CONDITIONS if name != "C0"])
+def test_what_is_added_is_half_clones_of_the_right_author_in_the_training_split(pool, condition):
+    frame = training_pairs(pool, cell(condition))
+    added = frame[frame.added]
+    assert len(added) == 12 and added.label.sum() == 6
+    assert (~frame.added).sum() == (0 if condition == "C5" else 8)
+    author = "rule" if condition == "C2" else "llm"
+    assert all(f"def {author}(" in row.left + row.right for row in added.itertuples())
+    assert {split_of(GROUPS[task_id], 0) for task_id in [*frame.task_id, *frame.other_id]} == {"train"}
+    kinds = set(added[added.label == 0].kind)
+    assert kinds <= {"near-miss", "random"} and ("near-miss" in kinds) == (condition != "C4far")
+
+
+def test_the_score_prefers_what_is_like_the_real_clones(pool):
+    chosen = training_pairs(pool, cell("C4", n_added=8))
+    clones = chosen[chosen.added & (chosen.label == 1)]
+    assert all("return x + 0" in text for text in clones.right)  # their statistics are those of gold
+    far = training_pairs(pool, cell("C4far", n_added=8))
+    assert clones.right.tolist() == far[far.added & (far.label == 1)].right.tolist()
+
+
+def test_each_near_miss_is_used_once(pool):
+    rows = pool.programs[(pool.programs.source == "llm") & (pool.programs.task_id.isin(["T/0", "T/5"]))]
+    solutions = dict(zip(rows.task_id, rows.correct, strict=True))
+    frame = couples(rows[rows.is_clone], rows[~rows.is_clone], solutions, GROUPS, np.random.default_rng(0))
+    assert frame.kind.value_counts().to_dict() == {"clone": 6, "random": 4, "near-miss": 2}
+    assert all(GROUPS[one] == GROUPS[two] for one, two in zip(frame.task_id, frame.other_id, strict=True))
+    assert (frame[frame.kind == "random"].task_id != frame[frame.kind == "random"].other_id).all()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (cell("C9"), "unknown condition 'C9'"),
+        (cell("C0", n_real=80), "has 48 real training pairs, 80 were asked for"),
+        (cell("C3", n_added=200), "has 36 clones in fold 0, 100 were asked for"),
+        (PairCell("C3", 8, 4, parse_clone_arm("other/rewrite"), 0, 0), "no program of other/rewrite in fold 0"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(pool, wanted, message):
+    with pytest.raises(StudyError, match=message):
+        training_pairs(pool, wanted)
