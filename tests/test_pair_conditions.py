@@ -1,56 +1,18 @@
 """Training sets of pairs: nested real ones, coupled added ones, and the rules of each condition."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from tiny_pairs import ARM, GROUPS, tiny_pool
 
 from llmexp_utils.benchmarks import split_of
 from llmexp_utils.cloning import parse_clone_arm
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_conditions import CONDITIONS, PairCell, PairPool, couples, training_pairs
-from llmexp_utils.pairs import COLUMNS, described
-
-ARM = parse_clone_arm("gen/rewrite")
-TASKS = [f"T/{number}" for number in range(20)]
-GROUPS = {task_id: number % 5 for number, task_id in enumerate(TASKS)}
-
-
-def code(name, number):
-    return f"def {name}(x):\n    return x + {number}\n"
-
-
-def program(task_id, source, number, is_clone):
-    return {
-        "fault_id": f"{task_id}/{source}/{number}",
-        "task_id": task_id,
-        "source": source,
-        "generator": ARM.generator if source == "llm" else "",
-        "form": ARM.form if source == "llm" else "",
-        "is_clone": is_clone,
-        "code": code(source, number if is_clone else -number - 1),
-        "correct": code("right", task_id[2:]),
-        "lines_changed": 1 + number,
-        "line_count": 2,
-        "edit_distance": 3 + number,
-        "similarity": 0.9,
-    }
+from llmexp_utils.pair_conditions import CONDITIONS, PairCell, couples, training_pairs
 
 
 @pytest.fixture(scope="module")
 def pool():
-    rows = []
-    for task_id in TASKS:
-        one, two = code("right", task_id[2:]), code("gold", 0)
-        rows += [(f"{task_id}/clone0", task_id, task_id, "clone", 1, one, two)]
-        rows += [(f"{task_id}/clone1", task_id, task_id, "clone", 1, two, one)]
-        rows += [
-            (f"{task_id}/{kind}", task_id, task_id, kind, 0, one, code(kind.replace("-", "_"), 1))
-            for kind in ("random", "near-miss")
-        ]
-    programs = [program(task_id, "gold", 0, True) for task_id in TASKS]
-    programs += [program(t, source, n, True) for t in TASKS for source in ("llm", "rule") for n in range(3)]
-    programs += [program(t, source, 0, False) for t in TASKS for source in ("llm", "rule")]
-    return PairPool(described(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(programs), GROUPS, TASKS[7:9])
+    return tiny_pool()
 
 
 def cell(condition, n_real=8, n_added=12, fold=0, seed=0):

@@ -1,0 +1,71 @@
+"""The students of clone detection, as jobs of the grid (:mod:`llmexp_utils.train`) see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.freshness import modules_hash
+from llmexp_utils.pair_head import PairSettings
+
+Scores = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class FrozenPairs:
+    """Student (A): a symmetric head on the function vectors of a frozen code model.
+
+    Read the states before the grid starts (:func:`vectors_of`, two processes, progress bar): a run that meets an
+    unread function reads it itself, slowly.
+    """
+
+    cache: str
+    settings: PairSettings
+    name: str = "frozen-llm-pairs"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the scores, apart from data and seed: settings, weights, code, library."""
+        from llmexp_utils.lower_layers import model_id
+        from llmexp_utils.states import GENERATOR, weights
+
+        code = modules_hash(("pair_head", "hidden_states", "line_windows", "lower_layers", "states"))
+        return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
+
+    def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
+        """Train on ``train``; one array with one score for each pair of ``dev`` and of ``test``."""
+        from llmexp_utils import pair_head
+
+        model = pair_head.train(*self._sides(train), train.label.tolist(), self.settings, seed)
+        dev_scores, test_scores = (pair_head.score(model, *self._sides(frame)) for frame in (dev, test))
+        return dev_scores[:, None], test_scores[:, None]
+
+    def _sides(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        left, right = (vectors_of(list(frame[side]), Path(self.cache), 1, progress=False) for side in ("left", "right"))
+        return left, right
+
+
+def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bool = True) -> np.ndarray:
+    """Vectors (n, 2 * hidden) of functions, each read on its own, from the store or now.
+
+    Parameters
+    ----------
+    codes : sequence of str
+        Functions.
+    cache : Path
+        Folder of the stores of line states.
+    workers : int
+        Processes of one thread each.
+    progress : bool
+        Whether to show a bar.
+    """
+    from llmexp_utils.pair_head import function_vectors
+    from llmexp_utils.states import line_states_of
+
+    return function_vectors(line_states_of(list(codes), list(codes), cache, workers=workers, progress=progress))

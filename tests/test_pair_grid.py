@@ -1,0 +1,82 @@
+"""The grid of clone detection: its cells, its jobs, and a run from pairs to predictions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from tiny_pairs import ARM, GROUPS, tiny_pool
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.grid import Repeats
+from llmexp_utils.pair_grid import pair_cells, pair_jobs
+from llmexp_utils.pair_head import PairSettings
+from llmexp_utils.pair_metrics import summarise
+from llmexp_utils.pair_students import FrozenPairs
+from llmexp_utils.train import run_grid
+
+
+@dataclass(frozen=True)
+class SameNumber:
+    """Takes two programs for clones if they hold the same digit."""
+
+    name: str = "same-number"
+    identity = {"version": 1}
+
+    def run(self, train, dev, test, seed):
+        return tuple(
+            [
+                np.array([float({*one} & {*"0123456789"} == {*two} & {*"0123456789"})])
+                for one, two in zip(f.left, f.right)
+            ]
+            for f in (dev, test)
+        )
+
+
+def test_cells_cross_conditions_sizes_folds_and_seeds():
+    cells = pair_cells(["C0", "C3", "C5"], [8, 16], 4, ARM, Repeats([0, 1], [0, 1]))
+    assert len(cells) == len(set(cells)) == (2 + 2 + 1) * 4
+    assert {cell.n_added for cell in cells if cell.condition == "C0"} == {0}
+    assert {cell.n_real for cell in cells if cell.condition == "C5"} == {0}
+
+
+def test_a_run_has_one_row_a_test_pair_with_its_threshold(tmp_path):
+    pool = tiny_pool()
+    jobs = pair_jobs(pool, pair_cells(["C0", "C3"], [8], 4, ARM, Repeats([0, 1], [0])))
+    found = run_grid(SameNumber(), jobs, tmp_path, workers=1, progress=False)
+    assert len(found) == sum(len(job.test) for job in jobs) and found.run_id.nunique() == 4
+    assert set(found.columns) >= {"condition", "fold", "pair_id", "label", "kind", "clone_type", "score", "threshold"}
+    assert summarise(found).n_pairs.tolist() == [len(found) // 2] * 2
+    assert {GROUPS[task_id] for task_id in found[found.fold == 1].task_id} == {1}
+
+
+def test_the_key_covers_both_texts_and_the_label():
+    (job,) = pair_jobs(tiny_pool(), pair_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
+    keys = {job.key(SameNumber())}
+    for column, value in (("left", "x = 1\n"), ("right", "x = 1\n"), ("label", 1)):
+        keys.add(type(job)(job.facts, 0, job.train.assign(**{column: value}), job.dev, job.test).key(SameNumber()))
+    assert len(keys) == 4
+
+
+def test_a_problem_in_two_splits_is_refused():
+    pool = tiny_pool()
+    leaking = pool.pairs.assign(other_id="T/0")
+    with pytest.raises(StudyError, match="T/0 is in two splits"):
+        pair_jobs(
+            type(pool)(leaking, pool.programs, pool.groups, pool.shown),
+            pair_cells(["C0"], [8], 0, ARM, Repeats([0], [0])),
+        )
+
+
+def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, monkeypatch):
+    def states_of(codes, corrects, cache, workers, progress):
+        assert codes == corrects, "each function is read on its own"
+        digits = [sum(int(letter) for letter in code if letter.isdigit()) for code in codes]
+        return [np.random.default_rng(digit).normal(size=(2, 6)).astype(np.float16) for digit in digits]
+
+    monkeypatch.setattr("llmexp_utils.states.line_states_of", states_of)
+    student = FrozenPairs(str(tmp_path), PairSettings(steps=5, width=8))
+    (job,) = pair_jobs(tiny_pool(), pair_cells(["C3"], [16], 12, ARM, Repeats([0], [0])))
+    dev, test = student.run(job.train, job.dev, job.test, seed=0)
+    assert dev.shape == (len(job.dev), 1) and test.shape == (len(job.test), 1)
+    swapped = job.test.rename(columns={"left": "right", "right": "left"})
+    np.testing.assert_allclose(student.run(job.train, job.dev, swapped, seed=0)[1], test, rtol=1e-5)
