@@ -53,7 +53,7 @@ rule write_clones:
     shell: run("03_write_clones")
 
 rule validate_and_select:
-    input: done("01_benchmarks", "02_inject_faults")
+    input: done("01_benchmarks", "02_inject_faults", "03_write_clones")
     output: done("04_validate_and_select")
     params: state("04_validate_and_select")
     threads: workflow.cores

@@ -12,6 +12,19 @@ from llmexp_utils.clone_prompts import VISIBLE, constructs_in
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+STAGES = {
+    "asked": "asked",
+    "answered": "answered",
+    "parses": "parses",
+    "differs": "not the source again",
+    "usable": "defines the function",
+    "passes": "passes the tests",
+    "computes": "holds no test values",
+    "rewritten": "more than renamed",
+    "new": "not the gold clone",
+    "kept": "kept (no copy)",
+}
+TONES = {"Type-1/2": "#C6DBEF", "Type-3 strong": "#9ECAE1", "Type-3 moderate": "#4292C6", "Type-4": "#084594"}
 ASKED = {True: "asked for", False: "another one asked for"}
 GREYS = {"asked for": "#595959", "another one asked for": "#BFBFBF"}
 
@@ -39,6 +52,30 @@ def constructs_shown(candidates: pd.DataFrame) -> pd.DataFrame:
             if construct not in before
         ]
     return pd.DataFrame(rows, columns=["task_id", "construct", "asked", "shown"])
+
+
+def types_by_source(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Stacked shares of the clone types of each source; the number of clones is written beside its name.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; about 0.5 inch of height a source is right.
+    frame : DataFrame
+        ``author`` and ``clone_type``, one row a clone.
+    """
+    need(frame, ["author", "clone_type"], [])
+    authors = list(dict.fromkeys(frame.author))
+    shares = pd.crosstab(frame.author, frame.clone_type, normalize="index").reindex(authors)
+    shown = [name for name in TONES if name in shares]
+    shares[shown].plot.barh(stacked=True, color=[TONES[name] for name in shown], width=0.7, ax=ax)
+    counts = frame.author.value_counts()
+    ax.set_yticks(range(len(authors)), [f"{author}\nn = {counts[author]}" for author in authors])
+    ax.set(xlabel="share of the clones", ylabel="", xlim=(0, 1))
+    ax.invert_yaxis()
+    percent(ax.xaxis)
+    ax.grid(axis="y", visible=False)
+    return legend(ax)
 
 
 def constructs_by_wish(ax: Axes, shown: pd.DataFrame, seed: int) -> Axes:

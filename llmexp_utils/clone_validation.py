@@ -9,7 +9,7 @@ import pandas as pd
 from rapidfuzz.distance import Indel
 
 from llmexp_utils.benchmarks import Function
-from llmexp_utils.clone_types import normal_tokens
+from llmexp_utils.clone_types import clone_type, normal_tokens
 from llmexp_utils.errors import StudyError
 from llmexp_utils.hard_coded import leaks_tests
 
@@ -71,6 +71,22 @@ def judge(tested: pd.DataFrame, functions: Sequence[Function], gold: Mapping[str
         reasons.append("repeated" if repeated and not reason else reason)
         again.append(repeated)
     return tested.assign(reason=reasons, again=again)
+
+
+def clone_pool(gold: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """Clones to train on, and near misses: candidates that fail, those that are alike once.
+
+    Returns
+    -------
+    DataFrame
+        The gold clones, and of the judged candidates (``source`` "llm") what is kept; with ``is_clone`` and, of clones,
+        ``clone_type`` against the canonical solution.
+    """
+    useful = (judged.reason == "") | ((judged.reason == "fails the tests") & ~judged.again)
+    pool = pd.concat([gold.assign(reason=""), judged[useful].assign(source="llm")], ignore_index=True)
+    pool = pool.assign(is_clone=pool.reason == "").drop(columns=["reason", "again", "verdict", "detail"])
+    rows = zip(pool.correct, pool.code, pool.is_clone, strict=True)
+    return pool.assign(clone_type=[clone_type(correct, code) if clone else "" for correct, code, clone in rows])
 
 
 def clone_funnel(candidates: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:

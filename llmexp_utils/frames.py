@@ -72,6 +72,22 @@ CLONE_CANDIDATES = {
     "finish_reason": "str",
     "key": "str",
 }
+CLONES = {
+    "fault_id": "str",
+    "task_id": "str",
+    "source": "str",
+    "generator": "str?",
+    "form": "str?",
+    "construct": "str?",
+    "is_clone": "bool",
+    "clone_type": "str?",
+    "preamble": "str?",
+    "code": "str",
+    "correct": "str",
+    "lines_changed": "int",
+    "edit_distance": "int",
+    "similarity": "float",
+}
 PREDICTIONS = {
     "run_id": "str",
     "student": "str",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from llmexp_utils.benchmarks import Function, read_records
 from llmexp_utils.clone_prompts import CONSTRUCTS, CloneExample
+from llmexp_utils.code import normalise
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking
 
@@ -32,6 +33,17 @@ def read_clones(path: Path) -> list[GoldClone]:
 def clone_frame(clones: Sequence[GoldClone]) -> pd.DataFrame:
     """One row a gold clone: ``task_id, construct, code``."""
     return pd.DataFrame([(c.task_id, c.construct, c.code) for c in clones], columns=["task_id", "construct", "code"])
+
+
+def gold_programs(functions: Sequence[Function], clones: Sequence[GoldClone]) -> pd.DataFrame:
+    """Gold clones in normal form: ``fault_id, task_id, source, construct, preamble, code, correct``."""
+    code = {clone.task_id: (clone.construct, normalise(clone.code)) for clone in clones}
+    rows = []
+    for function in functions:
+        construct, program = code[function.task_id]
+        name = f"{function.task_id}/gold"
+        rows.append((name, function.task_id, "gold", construct, program.preamble, program.code, function.code))
+    return pd.DataFrame(rows, columns=["fault_id", "task_id", "source", "construct", "preamble", "code", "correct"])
 
 
 def clone_examples(

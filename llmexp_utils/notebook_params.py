@@ -124,6 +124,7 @@ class ValidateAndSelect(Reporting):
 
     notebook: ClassVar[str] = "04_validate_and_select"
     candidates: Reads
+    clone_candidates: Reads
     n_functions: Count
     mutants_per_function: Count
     max_lines: Count
@@ -132,6 +133,7 @@ class ValidateAndSelect(Reporting):
     timing: Reads
     cache: str
     pool: Writes
+    clones: Writes
 
 
 class FinetuneFaultLocalization(Common):

@@ -5,7 +5,7 @@ A generator is a colour and a line policy a marker, in every chart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +48,7 @@ def arm_looks(frame: pd.DataFrame) -> dict[tuple[str, str, str], Look]:
     return {arm: Look(", ".join(filter(None, arm)), colours[arm[0]], POLICY_MARKERS.get(arm[2], "v")) for arm in arms}
 
 
-def funnel(axes: Sequence[Axes], frame: pd.DataFrame) -> Sequence[Axes]:
+def funnel(axes: Sequence[Axes], frame: pd.DataFrame, names: Mapping[str, str] = STAGES) -> Sequence[Axes]:
     """What is left of the generator's answers after each check: a panel a generator and form, a mark a policy.
 
     Parameters
@@ -56,14 +56,15 @@ def funnel(axes: Sequence[Axes], frame: pd.DataFrame) -> Sequence[Axes]:
     axes : sequence of Axes
         One for each generator and form, side by side with a shared y axis.
     frame : DataFrame
-        ``generator``, ``form``, ``policy``, ``stage`` (keys of ``STAGES``), ``count``; each arm has the stage
-        ``asked``.
+        ``generator``, ``form``, ``policy``, ``stage``, ``count``; each arm has the stage ``asked``.
+    names : mapping
+        What each stage is called, in the order of the checks.
     """
     need(frame, [*ARM, "stage", "count"], [*ARM, "stage"])
     panels = list(frame.groupby(["generator", "form"], sort=False))
     if len(axes) != len(panels):
         raise StudyError(f"funnel: {len(panels)} generators and forms need as many axes, not {len(axes)}")
-    stages = [stage for stage in STAGES if (frame["stage"] == stage).any()]
+    stages = [stage for stage in names if (frame["stage"] == stage).any()]
     looks = arm_looks(frame)
     for ax, ((generator, form), rows) in zip(axes, panels, strict=True):
         _stages(ax, rows, stages, {arm: looks[arm] for arm in arm_looks(rows)})
@@ -75,7 +76,7 @@ def funnel(axes: Sequence[Axes], frame: pd.DataFrame) -> Sequence[Axes]:
         if (rows["policy"] != "").any():
             under = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.2}  # the axis' own text
             ax.legend(ncols=3, handletextpad=0, columnspacing=0.6, **under)
-    axes[0].set_yticks(range(len(stages)), [STAGES[stage] for stage in stages])
+    axes[0].set_yticks(range(len(stages)), [names[stage] for stage in stages])
     axes[0].set_ylim(len(stages) - 0.5, -0.5)
     return axes
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from llmexp_utils.benchmarks import Function
-from llmexp_utils.clone_validation import as_programs, clone_funnel, judge
+from llmexp_utils.clone_validation import as_programs, clone_funnel, clone_pool, judge
 from llmexp_utils.errors import StudyError
 from llmexp_utils.sandbox import Limits
 from llmexp_utils.validate import with_verdicts
@@ -72,3 +72,13 @@ def test_the_funnel_counts_everything_once(candidates, judged):
 def test_a_status_that_nobody_counts_is_refused(candidates, judged):
     with pytest.raises(StudyError, match="unknown status 'lost'"):
         clone_funnel(candidates.assign(status="lost"), judged)
+
+
+def test_the_pool_has_gold_clones_kept_clones_and_each_near_miss_once(judged):
+    gold = pd.DataFrame(
+        [("T/0/gold", "T/0", "gold", GOLD, CORRECT)], columns=["fault_id", "task_id", "source", "code", "correct"]
+    )
+    pool = clone_pool(gold, judged.assign(correct=CORRECT))
+    assert pool.source.tolist() == ["gold", "llm", "llm"] and pool.is_clone.tolist() == [True, True, False]
+    assert pool.clone_type.tolist() == ["Type-4", "Type-3 moderate", ""]
+    assert not {"reason", "again", "verdict", "detail"} & set(pool)
