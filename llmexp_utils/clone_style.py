@@ -1,0 +1,107 @@
+"""Can a program's style alone tell who wrote it, or whether it is a clone? (TF-IDF of tokens, logistic regression.)
+
+A student that is trained on generated clones could learn "the LLM's style means clone". It cannot if the same author's
+near misses look the same: the label should not be predictable from one program without its partner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.code import tokens
+from llmexp_utils.errors import StudyError
+from llmexp_utils.statistics import DRAWS, interval, resample
+
+
+def style_scores(codes: Sequence[str], answers: Sequence[bool], groups: Sequence[int]) -> np.ndarray:
+    """Probability of the answer for each program, from a model that has not seen its group.
+
+    Parameters
+    ----------
+    codes : sequence of str
+        Programs.
+    answers : sequence of bool
+        What is asked of their style.
+    groups : sequence of int
+        Group of each program in the split: each is held out in turn.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Unigrams and bigrams of tokens, TF-IDF, logistic regression with balanced classes.
+
+    Raises
+    ------
+    StudyError
+        If all answers are the same, or there is one group.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
+    truth = np.asarray(answers, bool)
+    if truth.all() or not truth.any() or len(set(groups)) < 2:
+        raise StudyError("style needs both answers and two groups of problems")
+    model = make_pipeline(
+        TfidfVectorizer(analyzer=_bigrams, sublinear_tf=True),
+        LogisticRegression(class_weight="balanced", max_iter=1000),
+    )
+    folds = LeaveOneGroupOut()
+    return cross_val_predict(model, list(codes), truth, groups=list(groups), cv=folds, method="predict_proba")[:, 1]
+
+
+def style_table(
+    questions: Mapping[str, tuple[pd.DataFrame, Sequence[bool]]],
+    groups: Mapping[str, int],
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """How well style alone answers each question.
+
+    Parameters
+    ----------
+    questions : mapping
+        Programs (``task_id``, ``code``) and the answer for each, by name of the question.
+    groups : mapping
+        Group of each problem.
+    rng : numpy.random.Generator
+        Of the bootstrap.
+    draws : int
+        Bootstrap draws over problems.
+
+    Returns
+    -------
+    DataFrame
+        ``question``, ``programs``, ``share`` (with the answer yes), ``auc`` (area under the ROC curve: 0.5 is chance),
+        ``low``, ``high`` (95 % interval by problem).
+    """
+    rows = []
+    for name, (frame, answers) in questions.items():
+        truth = np.asarray(answers, bool)
+        scores = style_scores(frame.code.tolist(), truth, frame.task_id.map(groups).tolist())
+        sample = resample(frame.task_id, rng, draws)
+        weights = sample.weights[:, sample.tasks.get_indexer(frame.task_id)]
+        low, high = interval(np.array([_auc(truth, scores, row) for row in weights]))
+        row = {"question": name, "programs": len(frame), "share": truth.mean(), "auc": _auc(truth, scores)}
+        rows.append(row | {"low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _bigrams(code: str) -> list[str]:
+    found = tokens(code)
+    return [*found, *(f"{one} {two}" for one, two in pairwise(found))]
+
+
+def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Area under the ROC curve; NaN where a draw has one answer only."""
+    from sklearn.metrics import roc_auc_score
+
+    kept = np.ones(len(truth), bool) if weights is None else weights > 0
+    if truth[kept].all() or not truth[kept].any():
+        return float("nan")
+    return float(roc_auc_score(truth, scores, sample_weight=weights))
