@@ -19,14 +19,15 @@ COSTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds", "fini
 def read_clone(function: Function, answer: str) -> tuple[str, str, str]:
     """(status, imports, code) of an answer, the latter two in normal form and empty unless the status is ``candidate``.
 
-    A fenced body without its function is put under the signature that was given. Examples that the generator adds below
-    the function (calls, prints, asserts) are cut off. ``unchanged`` is the canonical solution again.
+    A fenced body without its function is put under the signature that was given, and a helper that the specification
+    gives, if the answer uses it without writing it again, before it. Examples that the generator adds below the
+    function (calls, prints, asserts) are cut off. ``unchanged`` is the canonical solution again.
     """
     text = read_function_answer(answer) or _under_signature(function, answer)
     if text is None:
         return "no answer", "", ""
     try:
-        program = normalise(_definitions(text))
+        program = normalise(_missing_helpers(function, text) + _definitions(text))
         same = tokens(program.code) == tokens(function.code)
     except (CodeError, SyntaxError):
         return "does not parse", "", ""
@@ -67,6 +68,17 @@ def clone_rows(
 def _under_signature(function: Function, answer: str) -> str | None:
     fenced = FENCED.search(answer)
     return function.prompt + indent(dedent(fenced.group(1)), "    ") if fenced else None
+
+
+def _missing_helpers(function: Function, text: str) -> str:
+    """Functions beside the one asked for that an answer uses and does not define (four problems give one)."""
+    tree = parse(text)
+    defined = {getattr(node, "name", "") for node in tree.body}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    wanted = used - defined - {function.entry_point}
+    lines = function.code.splitlines(keepends=True)
+    helpers = [node for node in parse(function.code).body if getattr(node, "name", "") in wanted]
+    return "".join("".join(lines[node.lineno - 1 : node.end_lineno]) for node in helpers)
 
 
 def _definitions(text: str) -> str:

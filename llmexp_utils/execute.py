@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -60,6 +61,9 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
             raise RunFailed(f"{place}: {_message(error)}; see {executed}") from None
         except DeadKernelError:
             raise RunFailed(f"{notebook.stem}: the kernel died (out of memory?); see {executed}") from None
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell ends with its kernel: no news
+            raise
         finally:
             for manager in started:
                 _kill(manager)

@@ -134,6 +134,18 @@ def test_examples_below_the_function_are_cut_and_its_imports_are_kept(functions)
     assert read_clone(functions[0], answer) == ("candidate", "import math\n", f"LIMIT = 3\n{body}")
 
 
+def test_a_helper_that_the_specification_gives_is_there(functions):
+    function = functions[10]
+    answer = f"```python\ndef {function.entry_point}(s):\n    return s if is_palindrome(s) else s + s[::-1]\n```"
+    _, _, code = read_clone(function, answer)
+    assert code.count("def is_palindrome(") == 1 and code.index("def is_palindrome(") < code.index(
+        "def make_palindrome("
+    )
+    own = answer.replace("def make", "def is_palindrome(s):\n    return s == s[::-1]\n\ndef make")
+    assert read_clone(function, own)[2].count("def is_palindrome(") == 1
+    assert "is_palindrome" not in read_clone(function, answer.replace("is_palindrome(s)", "s"))[2]
+
+
 def test_clones_are_replayed_without_weights_and_a_missing_answer_is_one_line(plan, tmp_path):
     arm = cloning.parse_clone_arm("qwen2.5-coder-0.5b/from_spec")
     (line,) = cloning.missing([arm], plan, tmp_path)

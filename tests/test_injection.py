@@ -76,7 +76,7 @@ def test_the_frozen_examples_are_those_of_the_documented_choice(gold, plan):
 @pytest.mark.parametrize("path", sorted(recordings_dir().glob("*.jsonl")), ids=lambda path: path.stem)
 def test_committed_recordings_have_their_provenance(path: Path):
     book = Recordings(path)
-    form, _, generator = path.stem.partition("_")
+    form, _, generator = path.stem.rpartition("_")
     assert generator in EMBEDDED and len(book)
     for key in book:
         record = book[key]

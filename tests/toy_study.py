@@ -89,7 +89,8 @@ def toy_value(root: Path, model: type[Params], field: str) -> Any:
         return f"data/{field}.txt"
     annotation, plain = info.annotation, model.plain_types()[field]
     inner = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    simple = {"str": "x/function" if "arm" in field else "x", "int": 1, "float": 0.5, "bool": True}[
+    arm = "x/rewrite" if "clone" in field else "x/function"
+    simple = {"str": arm if "arm" in field else "x", "int": 1, "float": 0.5, "bool": True}[
         plain.removeprefix("list[").removesuffix("]")
     ]
     value = get_args(inner)[0] if get_origin(inner) is Literal else simple
