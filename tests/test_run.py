@@ -154,7 +154,7 @@ def test_snakemake_runs_what_is_left_in_order_and_stops_at_a_failure(toy: Path) 
     before = runs(toy)
     first = command(toy, "study")
     assert (first.returncode, first.stderr) == (0, "") and runs(toy) == before + left
-    assert "complete after" in first.stdout and "2 of 6 notebooks to run" in first.stdout
+    assert "complete after" in first.stdout and "2 of 7 notebooks to run" in first.stdout
     assert command(toy, "study").stdout == "profile smoke: all is up to date\n"
     write_toy(toy, left[0], "raise ValueError('boom')")
     failed = command(toy, "study")
