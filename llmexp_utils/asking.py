@@ -7,13 +7,14 @@ server, which keeps the prefix of the last prompt, reads the function once.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmexp_utils.errors import StudyError
+from llmexp_utils.frames import COST
 from llmexp_utils.llm import EMBEDDED, Answer, Client, connect, model_identity
 from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
@@ -37,6 +38,11 @@ class Request:
     def key(self, model: str) -> str:
         """Key under which the answer is recorded."""
         return request_key(model, self.messages, self.decoding)
+
+
+def cost_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recorded answer cost, and its key: columns of a candidate frame."""
+    return {name: answer[name] for name in COST}
 
 
 def missing(requests: Iterable[Request], model: str, book: Recordings) -> list[Request]:
@@ -111,6 +117,7 @@ def server_of(generator: str, base_url: str) -> str:
 
 
 def book_of(form: str, generator: str, folder: Path) -> Recordings:
+    """Recordings of a generator's answers in one form."""
     return Recordings(Path(folder) / f"{form}_{generator.replace('/', '_')}.jsonl")
 
 
@@ -127,6 +134,7 @@ def settle(
 
 @contextmanager
 def asker(generator: str, mode: str, base_url: str) -> Iterator[Client | None]:
+    """Client of a generator while answers are recorded; None in replay, which needs no weights."""
     if mode == "replay":
         model_identity(generator, base_url)
         yield None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -162,6 +162,12 @@ def make_groups(task_ids: Sequence[str], seed: int = 0) -> dict[str, int]:
 def load_groups(path: Path) -> dict[str, int]:
     """Read the frozen split ``{task_id: group}``."""
     return {str(task): int(group) for task, group in json.loads(Path(path).read_text()).items()}
+
+
+def rows_of_split(frame: pd.DataFrame, groups: Mapping[str, int], fold: int, split: str) -> pd.DataFrame:
+    """Rows of a frame with ``task_id`` whose problems are in one split of a fold, with a new index."""
+    splits = frame.task_id.map(lambda task_id: split_of(groups[task_id], fold))
+    return frame[splits == split].reset_index(drop=True)
 
 
 def split_of(group: int, fold: int) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from textwrap import dedent, indent
 from typing import Any
 
-from llmexp_utils.asking import Request
+from llmexp_utils.asking import Request, cost_of
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, normalise, parse, tokens
 from llmexp_utils.prompts import FENCED, read_function_answer
 
 KEPT_STATEMENTS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
-COSTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds", "finish_reason", "key")
 
 
 def read_clone(function: Function, answer: str) -> tuple[str, str, str]:
@@ -59,7 +58,7 @@ def clone_rows(
                 "preamble": preamble,
                 "code": code,
                 "correct": function.code,
-                **{name: answer[name] for name in COSTS},
+                **cost_of(answer),
             }
         )
     return rows

@@ -54,13 +54,13 @@ def constructs_shown(candidates: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task_id", "construct", "asked", "shown"])
 
 
-def types_by_source(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Stacked shares of the clone types of each source; the number of clones is written beside its name.
+def types_by_author(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Stacked shares of the clone types of each author; the number of clones is written beside its name.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw; about 0.5 inch of height a source is right.
+        Where to draw; about 0.5 inch of height an author is right.
     frame : DataFrame
         ``author`` and ``clone_type``, one row a clone.
     """

@@ -33,7 +33,7 @@ def normal_tokens(code: str) -> list[str]:
     >>> " ".join(normal_tokens("def f(x): return len(x) + 1"))
     'def v0 ( v1 ) : return len ( v1 ) + <number> <newline>'
     """
-    own, fresh = _own_names(code), count()
+    own, fresh = own_names(code), count()
     numbers: dict[str, str] = {}
     kinds = {token.string: LITERALS[token.type] for token in _lexed(code) if token.type in LITERALS}
     found = []
@@ -112,7 +112,7 @@ def _lexed(code: str) -> list[tokenize.TokenInfo]:
     return list(tokenize.generate_tokens(io.StringIO(code).readline))
 
 
-def _own_names(code: str) -> set[str]:
+def own_names(code: str) -> set[str]:
     """Names that a program binds: functions, classes, parameters, variables."""
     names = set()
     for node in ast.walk(ast.parse(code)):

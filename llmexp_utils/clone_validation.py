@@ -10,8 +10,8 @@ from rapidfuzz.distance import Indel
 
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.clone_types import clone_type, normal_tokens
-from llmexp_utils.errors import StudyError
 from llmexp_utils.hard_coded import leaks_tests
+from llmexp_utils.validate import refuse_unknown_status
 
 SAME = 0.95  # similarity of normalised tokens from which two clones of a problem are one
 ARM = ["generator", "form"]
@@ -34,7 +34,7 @@ DROPPED = (
 
 def as_programs(candidates: pd.DataFrame) -> pd.DataFrame:
     """Answers that became candidates, with the name under which the sandbox runs them."""
-    return candidates[candidates.status == "candidate"].rename(columns={"candidate_id": "fault_id"})
+    return candidates[candidates.status == "candidate"].rename(columns={"candidate_id": "program_id"})
 
 
 def judge(tested: pd.DataFrame, functions: Sequence[Function], gold: Mapping[str, str]) -> pd.DataFrame:
@@ -105,11 +105,7 @@ def clone_funnel(candidates: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame
     StudyError
         If an answer has a status that no stage counts.
     """
-    unknown = set(candidates.status) - {status for status, _ in LOST} - {"candidate"}
-    if unknown:
-        raise StudyError(
-            f"unknown status {min(unknown)!r} of an answer: add it to LOST in llmexp_utils.clone_validation"
-        )
+    refuse_unknown_status(candidates, LOST)
     rows = []
     for arm, answers in candidates.groupby(ARM, sort=False):
         counts = {"asked": len(answers)}

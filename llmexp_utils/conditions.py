@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.benchmarks import split_of
+from llmexp_utils.benchmarks import rows_of_split
 from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import Arm
 from llmexp_utils.select import choose
@@ -31,9 +31,7 @@ class Pool:
 
     def part(self, source: str, fold: int, split: str) -> pd.DataFrame:
         """Faults of one source in one split of a fold."""
-        rows = self.faults[self.faults.source == source]
-        splits = rows.task_id.map(lambda task_id: split_of(self.groups[task_id], fold))
-        return rows[splits == split].reset_index(drop=True)
+        return rows_of_split(self.faults[self.faults.source == source], self.groups, fold, split)
 
     def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
         """Training faults that one arm of a generator wrote."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -72,6 +72,14 @@ def embed_with_encoder(
         vectors.update(zip(missing, _encode(list(missing.values()), folder, pooling), strict=True))
         _write(cache, vectors)
     return np.stack([vectors[key] for key in keys])
+
+
+def embedder(cache: Path) -> Callable[[Sequence[str]], np.ndarray]:
+    """:func:`embed_with_encoder` with the embedded encoder and a file of vectors, as :mod:`select` takes it."""
+    from llmexp_utils.assets import fetch
+
+    folder = fetch("all-MiniLM-L6-v2")
+    return lambda codes: embed_with_encoder(codes, folder, cache=cache)
 
 
 def medoids(embeddings: np.ndarray, k: int, rng_seed: int) -> list[list[int]]:

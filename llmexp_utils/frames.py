@@ -31,10 +31,19 @@ FAULTS = {
     "sample": "int?",
     "operator": "str?",
 }
-POOL = FAULTS | {
+STATISTICS = {
     "lines_changed": "int",
     "edit_distance": "int",
     "similarity": "float",
+}
+POOL = FAULTS | STATISTICS
+COST = {
+    "prompt_tokens": "int",
+    "cached_tokens": "int",
+    "completion_tokens": "int",
+    "seconds": "float",
+    "finish_reason": "str",
+    "key": "str",
 }
 CANDIDATES = {
     "candidate_id": "str",
@@ -47,12 +56,7 @@ CANDIDATES = {
     "status": "str",
     "code": "str?",
     "correct": "str",
-    "prompt_tokens": "int",
-    "cached_tokens": "int",
-    "completion_tokens": "int",
-    "seconds": "float",
-    "finish_reason": "str",
-    "key": "str",
+    **COST,
 }
 CLONE_CANDIDATES = {
     "candidate_id": "str",
@@ -65,15 +69,10 @@ CLONE_CANDIDATES = {
     "preamble": "str?",
     "code": "str?",
     "correct": "str",
-    "prompt_tokens": "int",
-    "cached_tokens": "int",
-    "completion_tokens": "int",
-    "seconds": "float",
-    "finish_reason": "str",
-    "key": "str",
+    **COST,
 }
 CLONES = {
-    "fault_id": "str",
+    "program_id": "str",
     "task_id": "str",
     "source": "str",
     "generator": "str?",
@@ -84,9 +83,7 @@ CLONES = {
     "preamble": "str?",
     "code": "str",
     "correct": "str",
-    "lines_changed": "int",
-    "edit_distance": "int",
-    "similarity": "float",
+    **STATISTICS,
 }
 PREDICTIONS = {
     "run_id": "str",

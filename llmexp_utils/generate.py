@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from llmexp_utils import prompts
-from llmexp_utils.asking import Request
+from llmexp_utils.asking import Request, cost_of
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, normalise, parse, tokens
 from llmexp_utils.prompts import Example
@@ -123,17 +123,7 @@ def candidate_frame(
                 "status": status,
                 "code": code,
                 "correct": function.code,
-                **{
-                    name: answer[name]
-                    for name in (
-                        "prompt_tokens",
-                        "cached_tokens",
-                        "completion_tokens",
-                        "seconds",
-                        "finish_reason",
-                        "key",
-                    )
-                },
+                **cost_of(answer),
             }
         )
     return pd.DataFrame(rows)

@@ -36,14 +36,14 @@ def clone_frame(clones: Sequence[GoldClone]) -> pd.DataFrame:
 
 
 def gold_programs(functions: Sequence[Function], clones: Sequence[GoldClone]) -> pd.DataFrame:
-    """Gold clones in normal form: ``fault_id, task_id, source, construct, preamble, code, correct``."""
+    """Gold clones in normal form: ``program_id, task_id, source, construct, preamble, code, correct``."""
     code = {clone.task_id: (clone.construct, normalise(clone.code)) for clone in clones}
     rows = []
     for function in functions:
         construct, program = code[function.task_id]
         name = f"{function.task_id}/gold"
         rows.append((name, function.task_id, "gold", construct, program.preamble, program.code, function.code))
-    return pd.DataFrame(rows, columns=["fault_id", "task_id", "source", "construct", "preamble", "code", "correct"])
+    return pd.DataFrame(rows, columns=["program_id", "task_id", "source", "construct", "preamble", "code", "correct"])
 
 
 def clone_examples(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
@@ -19,18 +20,19 @@ Fold = Annotated[int, Field(ge=0, le=4)]
 def _is_arm(text: str) -> str:
     from llmexp_utils.injection import parse_arm
 
-    try:
-        parse_arm(text)
-    except StudyError as error:
-        raise ValueError(str(error)) from None
-    return text
+    return _read_by(parse_arm, text)
 
 
 def _is_clone_arm(text: str) -> str:
     from llmexp_utils.cloning import parse_clone_arm
 
+    return _read_by(parse_clone_arm, text)
+
+
+def _read_by(parse: Callable[[str], Any], text: str) -> str:
+    """The text itself, if it can be read; pydantic wants a ValueError where it cannot."""
     try:
-        parse_clone_arm(text)
+        parse(text)
     except StudyError as error:
         raise ValueError(str(error)) from None
     return text
@@ -84,38 +86,36 @@ class Benchmarks(Reporting):
     n_checked: Count
 
 
-class InjectFaults(Reporting):
+class Asking(Reporting):
+    """Notebooks that ask generators, or replay what they answered."""
+
+    recordings: str
+    mode: Literal["replay", "record"]
+    base_url: str
+    examples: Literal["semantic", "random"]
+    n_functions: Count
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Share
+
+
+class InjectFaults(Asking):
     """Generators write candidate faults."""
 
     notebook: ClassVar[str] = "02_inject_faults"
-    recordings: str
-    mode: Literal["replay", "record"]
-    base_url: str
     arms: Annotated[list[ArmName], Field(min_length=1), Once]
-    examples: Literal["semantic", "random"]
-    n_functions: Count
     line_samples: Count
     function_samples: Count
-    temperature: Annotated[float, Field(ge=0)]
-    top_p: Share
     candidates: Writes
 
 
-class WriteClones(Reporting):
+class WriteClones(Asking):
     """Generators write candidate clones."""
 
     notebook: ClassVar[str] = "03_write_clones"
-    recordings: str
-    mode: Literal["replay", "record"]
-    base_url: str
     clone_arms: Annotated[list[CloneArmName], Field(min_length=1), Once]
-    examples: Literal["semantic", "random"]
     constructs: Annotated[list[Construct], Field(min_length=1), Once]
-    n_functions: Count
     spec_samples: Count
     rewrite_samples: Count
-    temperature: Annotated[float, Field(ge=0)]
-    top_p: Share
     clone_candidates: Writes
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.benchmarks import split_of
+from llmexp_utils.benchmarks import rows_of_split
 from llmexp_utils.cloning import CloneArm
 from llmexp_utils.errors import StudyError
 from llmexp_utils.pairs import COLUMNS, described
@@ -28,7 +28,7 @@ CONDITIONS = ("C0", "C2", *LLM_CONDITIONS)
 class PairPool:
     """Real pairs, and the validated programs that pairs are made of.
 
-    ``pairs`` is a pair frame (:mod:`llmexp_utils.pairs`). ``programs`` has one row a program: ``fault_id`` (its name),
+    ``pairs`` is a pair frame (:mod:`llmexp_utils.pairs`). ``programs`` has one row a program: ``program_id``,
     ``task_id``, ``source`` ("gold", "llm" or "rule"), ``generator``, ``form``, ``is_clone`` (it passes the tests;
     otherwise it is a near miss), ``code``, ``correct`` and the statistics of the Score. ``shown`` are the problems
     whose gold clones the generator's prompts show.
@@ -41,11 +41,11 @@ class PairPool:
 
     def real(self, fold: int, split: str) -> pd.DataFrame:
         """Real pairs in one split of a fold."""
-        return self._part(self.pairs, fold, split)
+        return rows_of_split(self.pairs, self.groups, fold, split)
 
     def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
         """Training programs of one source, and of one arm if it is given."""
-        rows = self._part(self.programs[self.programs.source == source], fold, "train")
+        rows = rows_of_split(self.programs[self.programs.source == source], self.groups, fold, "train")
         if arm is not None:
             rows = rows[(rows.generator == arm.generator) & (rows.form == arm.form)].reset_index(drop=True)
         if rows.empty:
@@ -54,10 +54,6 @@ class PairPool:
                 f"the pool has no program of {name} in fold {fold}: add it to 03_write_clones and run it again"
             )
         return rows
-
-    def _part(self, frame: pd.DataFrame, fold: int, split: str) -> pd.DataFrame:
-        splits = frame.task_id.map(lambda task_id: split_of(self.groups[task_id], fold))
-        return frame[splits == split].reset_index(drop=True)
 
 
 @dataclass(frozen=True)
@@ -130,9 +126,10 @@ def _added(pool: PairPool, cell: PairCell, real: pd.DataFrame) -> pd.DataFrame:
         )
     if cell.condition in ("C4", "C4far"):
         gold = pool.programs[(pool.programs.source == "gold") & pool.programs.is_clone]
-        chosen = choose(clones, cell.n_added // 2, "score", gold[gold.task_id.isin(set(real.task_id))])
+        real_clones = gold[gold.task_id.isin(set(real.task_id))]
+        chosen = choose(clones, cell.n_added // 2, "score", real_clones, name="program_id")
     else:
-        chosen = choose(clones, cell.n_added // 2, "random", rng=rng)
+        chosen = choose(clones, cell.n_added // 2, "random", rng=rng, name="program_id")
     misses = programs[~programs.is_clone] if cell.condition != "C4far" else programs.head(0)
     solutions = pool.programs.drop_duplicates("task_id").set_index("task_id").correct.to_dict()
     return couples(chosen, misses, solutions, pool.groups, rng)
@@ -150,7 +147,7 @@ def couples(
     Parameters
     ----------
     clones, misses : DataFrame
-        Programs that pass, and programs of the same author that fail: ``fault_id, task_id, code, correct``.
+        Programs that pass, and programs of the same author that fail: ``program_id, task_id, code, correct``.
     solutions : mapping
         Correct solution of each problem.
     groups : mapping
@@ -169,7 +166,7 @@ def couples(
     }
     rows = []
     for row in clones.itertuples():
-        rows.append((f"{row.fault_id}/clone", row.task_id, row.task_id, "clone", 1, row.correct, row.code))
+        rows.append((f"{row.program_id}/clone", row.task_id, row.task_id, "clone", 1, row.correct, row.code))
         if left.get(row.task_id):
             other, kind, one, two = row.task_id, "near-miss", row.correct, left[row.task_id].pop()
         else:
@@ -178,5 +175,5 @@ def couples(
                 raise StudyError(f"{row.task_id} is alone in its group: a pair of different problems needs two")
             other = str(rng.choice(others))
             kind, one, two = "random", row.code, solutions[other]
-        rows.append((f"{row.fault_id}/other", row.task_id, other, kind, 0, one, two))
+        rows.append((f"{row.program_id}/other", row.task_id, other, kind, 0, one, two))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -8,11 +8,11 @@ With ``u`` and ``v`` for the two functions the head sees ``u, v, |u - v|, u * v`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmexp_utils.adapter import CLIP, WARM_UP, Settings
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_windows import grouped_order
 from llmexp_utils.reproducible import one_thread, seeded
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     import torch
 
 DROPOUT = 0.2
-WARM_UP = 0.1
-CLIP = 1.0
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """How a head is trained; equal for all conditions."""
-
-    steps: int = 200
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    width: int = 64
-    weight_decay: float = 0.01
 
 
 def function_vectors(states: Sequence[np.ndarray]) -> np.ndarray:
@@ -63,9 +50,7 @@ def build(features: int, width: int) -> torch.nn.Module:
     return PairHead()
 
 
-def train(
-    left: np.ndarray, right: np.ndarray, labels: Sequence[int], settings: PairSettings, seed: int
-) -> torch.nn.Module:
+def train(left: np.ndarray, right: np.ndarray, labels: Sequence[int], settings: Settings, seed: int) -> torch.nn.Module:
     """Train a head with binary cross-entropy.
 
     Parameters
@@ -74,7 +59,7 @@ def train(
         Vectors of both functions of each pair.
     labels : sequence of int
         1 for clones, 0 for others.
-    settings : PairSettings
+    settings : Settings
         Steps, batch, rate.
     seed : int
         Decides initial weights, dropout and order: the same call gives the same weights.

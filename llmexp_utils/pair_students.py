@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.adapter import Settings
 from llmexp_utils.freshness import modules_hash
-from llmexp_utils.pair_head import PairSettings
 
 Scores = Sequence[np.ndarray]
 
@@ -26,7 +26,7 @@ class FrozenPairs:
     """
 
     cache: str
-    settings: PairSettings
+    settings: Settings
     name: str = "frozen-llm-pairs"
 
     @property
@@ -35,7 +35,7 @@ class FrozenPairs:
         from llmexp_utils.lower_layers import model_id
         from llmexp_utils.states import GENERATOR, weights
 
-        code = modules_hash(("pair_head", "hidden_states", "line_windows", "lower_layers", "states"))
+        code = modules_hash(("adapter", "pair_head", "hidden_states", "line_windows", "lower_layers", "states"))
         return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:

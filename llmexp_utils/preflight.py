@@ -162,14 +162,14 @@ def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
     if p.mode == "record":
         for generator in dict.fromkeys(arm.generator for arm in arms):
             yield from _lines(llm.check_generator, generator, p.base_url)
-    found: list[cloning.ClonePlan] = []
-
-    def read(folder: Path) -> None:
-        found.append(cloning.plan_of(p, folder, gold.functions, gold.groups))
-
-    yield from _lines(_parsed, study.root / p.gold, read)
-    for arm in arms if found and p.mode == "replay" else []:
-        yield from _lines(_check_recorded_clones, arm, found[0], study.root / p.recordings, p.base_url)
+        return
+    try:
+        plan = _parsed(study.root / p.gold, lambda folder: cloning.plan_of(p, folder, gold.functions, gold.groups))
+    except StudyError as error:
+        yield from str(error).splitlines()
+        return
+    for arm in arms:
+        yield from _lines(_check_recorded_clones, arm, plan, study.root / p.recordings, p.base_url)
 
 
 def _check_recorded_clones(arm: cloning.CloneArm, plan: cloning.ClonePlan, folder: Path, base_url: str) -> None:

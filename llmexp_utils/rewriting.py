@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils import rewrite_rules as rules
-from llmexp_utils.clone_types import normal_tokens, renamed
+from llmexp_utils.clone_types import normal_tokens, own_names, renamed
 from llmexp_utils.code import CodeError, normalise
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_policies import function_rng
@@ -70,8 +70,7 @@ def rename_variables(code: str, rng: np.random.Generator) -> str:
     tree = ast.parse(code)
     everything = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     everything |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg | ast.keyword) and node.arg}
-    own = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    own |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own = own_names(code) - {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     own -= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}  # may be another function's
     free = [word for word in rng.permutation(WORDS).tolist() if word not in everything and not keyword.iskeyword(word)]
     names = sorted(own)
@@ -95,7 +94,7 @@ def sample_rewrites(functions: Sequence[Function], per_function: int, n_rules: i
     Returns
     -------
     DataFrame
-        ``fault_id`` (a name for the sandbox), ``task_id, preamble, code, rules``.
+        ``program_id, task_id, preamble, code, rules``.
     """
     if per_function < 1 or n_rules < 1:
         raise StudyError("per_function and n_rules must be at least 1")
@@ -110,7 +109,7 @@ def sample_rewrites(functions: Sequence[Function], per_function: int, n_rules: i
             if stream not in seen:
                 seen.add(stream)
                 rows.append((f"{function.task_id}/rule/{len(seen) - 2}", function.task_id, "", code, applied))
-    return pd.DataFrame(rows, columns=["fault_id", "task_id", "preamble", "code", "rules"])
+    return pd.DataFrame(rows, columns=["program_id", "task_id", "preamble", "code", "rules"])
 
 
 def _normal(text: str | None) -> str | None:

@@ -104,18 +104,19 @@ def choose(
     reference: pd.DataFrame | None = None,
     rng: np.random.Generator | None = None,
     lines: Lines = "lines_changed",
+    name: str = "fault_id",
 ) -> pd.DataFrame:
-    """Choose faults to train on, best first; a smaller choice is always the beginning of a larger one.
+    """Choose faults or clones to train on, best first; a smaller choice is always the beginning of a larger one.
 
     Parameters
     ----------
     frame : DataFrame
-        Candidates with ``fault_id``, and for the Score ``task_id`` and the columns of :func:`statistics`.
+        Candidates with the column ``name``, and for the Score ``task_id`` and the columns of :func:`statistics`.
     n : int or None
         How many; all there are if fewer, or if None.
     how : {"score", "random", "all", "stratified"}
-        ``score``: lowest Score, ties by ``fault_id``. ``random``: a random order, whatever the order of the
-        rows is. ``all``: every candidate by ``fault_id``; ``n`` is ignored. ``stratified``: the Score within
+        ``score``: lowest Score, ties by name. ``random``: a random order, whatever the order of the
+        rows is. ``all``: every candidate by name; ``n`` is ignored. ``stratified``: the Score within
         equal quotas by problem, that is the best fault of every problem (in the order of their Scores), then
         every second best, and so on; it keeps the variety of problems, which the plain Score lowers.
     reference : DataFrame, optional
@@ -124,6 +125,8 @@ def choose(
         Needed for ``random``.
     lines : {"lines_changed", "line_count"}
         Reading of LC in the Score.
+    name : str
+        Column that names the candidates.
 
     Returns
     -------
@@ -139,10 +142,10 @@ def choose(
         raise StudyError(f"unknown way to choose {how!r}: score, random, all or stratified")
     if n is not None and n < 0:
         raise StudyError(f"cannot choose {n} faults: give zero or more, or None for all")
-    _require(frame, ("fault_id",), "choose")
-    if frame["fault_id"].duplicated().any():
-        raise StudyError("fault_id is not unique among the candidates: number them before choosing")
-    ordered = frame.sort_values("fault_id", ignore_index=True)
+    _require(frame, (name,), "choose")
+    if frame[name].duplicated().any():
+        raise StudyError(f"{name} is not unique among the candidates: number them before choosing")
+    ordered = frame.sort_values(name, ignore_index=True)
     if how == "random":
         if rng is None:
             raise StudyError("a random choice needs rng, a numpy.random.Generator")
@@ -150,7 +153,7 @@ def choose(
     elif how != "all":
         if reference is None:
             raise StudyError(f"how={how!r} needs reference, the real training faults with their statistics")
-        ordered = _by_score(ordered.assign(score=score(ordered, reference, lines)), how)
+        ordered = _by_score(ordered.assign(score=score(ordered, reference, lines)), how, name)
     kept = ordered if n is None or how == "all" else ordered.head(n)
     return kept.reset_index(drop=True)
 
@@ -231,13 +234,13 @@ def _split(frame: pd.DataFrame, reasons: list[str], names: Sequence[str]) -> tup
     return kept, pd.DataFrame(counts, columns=["reason", "count"])
 
 
-def _by_score(frame: pd.DataFrame, how: How) -> pd.DataFrame:
-    ranked = frame.sort_values(["score", "fault_id"])
+def _by_score(frame: pd.DataFrame, how: How, name: str) -> pd.DataFrame:
+    ranked = frame.sort_values(["score", name])
     if how == "score":
         return ranked
     _require(frame, ("task_id",), "choose (stratified)")
     turn = ranked.groupby("task_id").cumcount()
-    return ranked.assign(_turn=turn).sort_values(["_turn", "score", "fault_id"]).drop(columns="_turn")
+    return ranked.assign(_turn=turn).sort_values(["_turn", "score", name]).drop(columns="_turn")
 
 
 def _cosines(pairs: list[tuple[str, str]], embed: Embed) -> np.ndarray:

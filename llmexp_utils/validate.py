@@ -25,20 +25,26 @@ LOST = (
 
 
 def with_verdicts(
-    faults: pd.DataFrame, functions: Sequence[Function], limits: Limits, cache: Path | None = None
+    programs: pd.DataFrame,
+    functions: Sequence[Function],
+    limits: Limits,
+    cache: Path | None = None,
+    name: str = "fault_id",
 ) -> pd.DataFrame:
     """Run every program against the tests of its problem.
 
     Parameters
     ----------
-    faults : DataFrame
-        ``fault_id`` (a name), ``task_id``, ``code``; and ``preamble``, if a program has imports of its own.
+    programs : DataFrame
+        ``task_id``, ``code``, the column ``name``; and ``preamble``, if a program has imports of its own.
     functions : sequence of Function
         The problems with their tests.
     limits : Limits
         What a program may use.
     cache : Path, optional
         File of verdicts by content.
+    name : str
+        Column that names the programs.
 
     Returns
     -------
@@ -46,16 +52,16 @@ def with_verdicts(
         The rows with ``verdict`` ("pass", "fail", "error", "timeout" or "syntax") and ``detail``.
     """
     by_id = {function.task_id: function for function in functions}
-    unknown = set(faults.task_id) - by_id.keys()
+    unknown = set(programs.task_id) - by_id.keys()
     if unknown:
         raise StudyError(f"no tests for {min(unknown)} ({len(unknown)} problems): load the whole benchmark")
     jobs = []
-    for row in faults.itertuples():
+    for row in programs.itertuples():
         function = by_id[row.task_id]
         program = function.program(getattr(row, "preamble", "") + row.code)
-        jobs.append(Job(row.fault_id, program, function.test, function.entry_point))
+        jobs.append(Job(getattr(row, name), program, function.test, function.entry_point))
     outcomes = run_programs(jobs, limits, cache=cache)
-    return faults.assign(
+    return programs.assign(
         verdict=[str(outcome.verdict) for outcome in outcomes],
         detail=[outcome.detail for outcome in outcomes],
     )
@@ -111,9 +117,7 @@ def funnel(candidates: pd.DataFrame, tested: pd.DataFrame, kept: pd.DataFrame, m
     StudyError
         If an answer has a status that no stage counts.
     """
-    unknown = set(candidates.status) - {status for status, _ in LOST} - {"candidate"}
-    if unknown:
-        raise StudyError(f"unknown status {min(unknown)!r} of an answer: add it to LOST in llmexp_utils.validate")
+    refuse_unknown_status(candidates, LOST)
     rows = []
     for arm, answers in candidates.groupby(ARM, dropna=False, sort=False):
         ran = _of(tested, arm)
@@ -129,6 +133,13 @@ def funnel(candidates: pd.DataFrame, tested: pd.DataFrame, kept: pd.DataFrame, m
         }
         rows += [(*arm, stage, int(count)) for stage, count in counts.items()]
     return pd.DataFrame(rows, columns=[*ARM, "stage", "count"])
+
+
+def refuse_unknown_status(candidates: pd.DataFrame, lost: Sequence[tuple[str, str]]) -> None:
+    """Raise a StudyError if an answer has a status that is in no row of ``lost``: no stage would count it."""
+    unknown = set(candidates.status) - {status for status, _ in lost} - {"candidate"}
+    if unknown:
+        raise StudyError(f"unknown status {min(unknown)!r} of an answer: no stage of the funnel counts it")
 
 
 def price(candidates: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from llmexp_utils.clone_charts import TONES, constructs_by_wish, constructs_shown, types_by_source
+from llmexp_utils.clone_charts import TONES, constructs_by_wish, constructs_shown, types_by_author
 
 PLAIN, LOOP = "def f(x):\n    return x\n", "def f(x):\n    for y in x:\n        return y\n"
 RECURSION = "def f(x):\n    return f(x - 1) if x else 0\n"
@@ -42,7 +42,7 @@ def test_types_are_shares_of_each_author():
         {"author": ["gold", "gold", "gen", "gen"], "clone_type": ["Type-4", "Type-1/2", "Type-4", "Type-4"]}
     )
     fig, ax = plt.subplots()
-    types_by_source(ax, frame)
+    types_by_author(ax, frame)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["gold\nn = 2", "gen\nn = 2"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Type-1/2", "Type-4"]
     assert [patch.get_width() for patch in ax.patches] == [0.5, 0.0, 0.5, 1.0] and len(TONES) == 4

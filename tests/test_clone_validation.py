@@ -53,7 +53,9 @@ def candidates():
 
 @pytest.fixture(scope="module")
 def judged(candidates):
-    return judge(with_verdicts(as_programs(candidates), [FUNCTION], Limits()), [FUNCTION], {"T/0": GOLD})
+    return judge(
+        with_verdicts(as_programs(candidates), [FUNCTION], Limits(), name="program_id"), [FUNCTION], {"T/0": GOLD}
+    )
 
 
 def test_every_candidate_has_its_reason(judged):
@@ -76,7 +78,7 @@ def test_a_status_that_nobody_counts_is_refused(candidates, judged):
 
 def test_the_pool_has_gold_clones_kept_clones_and_each_near_miss_once(judged):
     gold = pd.DataFrame(
-        [("T/0/gold", "T/0", "gold", GOLD, CORRECT)], columns=["fault_id", "task_id", "source", "code", "correct"]
+        [("T/0/gold", "T/0", "gold", GOLD, CORRECT)], columns=["program_id", "task_id", "source", "code", "correct"]
     )
     pool = clone_pool(gold, judged.assign(correct=CORRECT))
     assert pool.source.tolist() == ["gold", "llm", "llm"] and pool.is_clone.tolist() == [True, True, False]

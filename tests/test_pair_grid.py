@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny_pairs import ARM, GROUPS, tiny_pool
 
+from llmexp_utils.adapter import Settings
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats
 from llmexp_utils.pair_grid import pair_cells, pair_jobs
-from llmexp_utils.pair_head import PairSettings
 from llmexp_utils.pair_metrics import summarise
 from llmexp_utils.pair_students import FrozenPairs
 from llmexp_utils.train import run_grid
@@ -74,7 +74,7 @@ def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, 
         return [np.random.default_rng(digit).normal(size=(2, 6)).astype(np.float16) for digit in digits]
 
     monkeypatch.setattr("llmexp_utils.states.line_states_of", states_of)
-    student = FrozenPairs(str(tmp_path), PairSettings(steps=5, width=8))
+    student = FrozenPairs(str(tmp_path), Settings(steps=5, width=8))
     (job,) = pair_jobs(tiny_pool(), pair_cells(["C3"], [16], 12, ARM, Repeats([0], [0])))
     dev, test = student.run(job.train, job.dev, job.test, seed=0)
     assert dev.shape == (len(job.dev), 1) and test.shape == (len(job.test), 1)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from llmexp_utils import pair_head
+from llmexp_utils.adapter import Settings
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_head import PairSettings
 
-SETTINGS = PairSettings(steps=150, batch_size=16, learning_rate=3e-3, width=16)
+SETTINGS = Settings(steps=150, batch_size=16, learning_rate=3e-3, width=16)
 
 
 def pairs(n, seed):
@@ -28,14 +28,14 @@ def test_it_learns_whether_two_vectors_are_alike():
 
 def test_both_orders_have_the_same_score():
     left, right, labels = pairs(40, 0)
-    model = pair_head.train(left, right, labels, PairSettings(steps=3, width=8), seed=0)
+    model = pair_head.train(left, right, labels, Settings(steps=3, width=8), seed=0)
     np.testing.assert_allclose(pair_head.score(model, left, right), pair_head.score(model, right, left), rtol=1e-6)
 
 
 def test_the_seed_decides_everything():
     data = pairs(40, 0)
     one, again, other = (
-        pair_head.score(pair_head.train(*data, PairSettings(steps=3), seed), *data[:2]) for seed in (0, 0, 1)
+        pair_head.score(pair_head.train(*data, Settings(steps=3), seed), *data[:2]) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)

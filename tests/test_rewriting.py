@@ -78,9 +78,9 @@ def test_a_rewriting_uses_several_rules_and_is_drawn_by_its_seed():
 
 def test_rewritten_functions_differ_and_nearly_all_pass_their_tests(functions):
     frame = sample_rewrites(functions[:40], per_function=2, n_rules=3, seed=0)
-    assert frame.fault_id.is_unique and frame.task_id.nunique() == 40
+    assert frame.program_id.is_unique and frame.task_id.nunique() == 40
     assert sample_rewrites(functions[5:6], 2, 3, 0).code.tolist() == frame[frame.task_id == "HumanEval/5"].code.tolist()
-    tested = with_verdicts(frame, functions, Limits())
+    tested = with_verdicts(frame, functions, Limits(), name="program_id")
     assert (tested.verdict == "pass").mean() > 0.9, tested[tested.verdict != "pass"].code.tolist()
 
 

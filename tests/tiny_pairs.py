@@ -17,7 +17,7 @@ def code(name, number):
 
 def program(task_id, source, number, is_clone):
     return {
-        "fault_id": f"{task_id}/{source}/{number}",
+        "program_id": f"{task_id}/{source}/{number}",
         "task_id": task_id,
         "source": source,
         "generator": ARM.generator if source == "llm" else "",
