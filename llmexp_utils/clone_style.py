@@ -92,6 +92,23 @@ def style_table(
     return pd.DataFrame(rows)
 
 
+def style_questions(programs: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, Sequence[bool]]]:
+    """What style should not tell of the clones and near misses of a pool (see :data:`llmexp_utils.frames.CLONES`).
+
+    Returns
+    -------
+    dict
+        Programs and answers by question: whether a clone is by an LLM or gold; whether a program is a clone, among
+        those by LLMs and among those by rule.
+    """
+    clones = programs[programs["is_clone"] & (programs["source"] != "rule")]
+    questions = {"LLM or gold, among clones": (clones, (clones["source"] == "llm").tolist())}
+    for source, name in (("llm", "LLM"), ("rule", "rule")):
+        rows = programs[programs["source"] == source]
+        questions[f"clone or near miss, by {name}"] = (rows, rows["is_clone"].tolist())
+    return questions
+
+
 def _bigrams(code: str) -> list[str]:
     found = tokens(code)
     return [*found, *(f"{one} {two}" for one, two in pairwise(found))]

@@ -33,8 +33,10 @@ DROPPED = (
 
 
 def as_programs(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Answers that became candidates, with the name under which the sandbox runs them."""
-    return candidates[candidates.status == "candidate"].rename(columns={"candidate_id": "program_id"})
+    """Answers that became candidates, as programs of the source "llm"."""
+    return (
+        candidates[candidates.status == "candidate"].rename(columns={"candidate_id": "program_id"}).assign(source="llm")
+    )
 
 
 def judge(tested: pd.DataFrame, functions: Sequence[Function], gold: Mapping[str, str]) -> pd.DataFrame:
@@ -73,20 +75,26 @@ def judge(tested: pd.DataFrame, functions: Sequence[Function], gold: Mapping[str
     return tested.assign(reason=reasons, again=again)
 
 
-def clone_pool(gold: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+def clone_pool(gold: pd.DataFrame, *judged: pd.DataFrame) -> pd.DataFrame:
     """Clones to train on, and near misses: candidates that fail, those that are alike once.
 
     Returns
     -------
     DataFrame
-        The gold clones, and of the judged candidates (``source`` "llm") what is kept; with ``is_clone`` and, of clones,
+        The gold clones, and of the judged candidates of each author what is kept; with ``is_clone`` and, of clones,
         ``clone_type`` against the canonical solution.
     """
-    useful = (judged.reason == "") | ((judged.reason == "fails the tests") & ~judged.again)
-    pool = pd.concat([gold.assign(reason=""), judged[useful].assign(source="llm")], ignore_index=True)
+    useful = [rows[(rows.reason == "") | ((rows.reason == "fails the tests") & ~rows.again)] for rows in judged]
+    pool = pd.concat([gold.assign(reason=""), *useful], ignore_index=True)
     pool = pool.assign(is_clone=pool.reason == "").drop(columns=["reason", "again", "verdict", "detail"])
     rows = zip(pool.correct, pool.code, pool.is_clone, strict=True)
     return pool.assign(clone_type=[clone_type(correct, code) if clone else "" for correct, code, clone in rows])
+
+
+def authors(programs: pd.DataFrame) -> pd.Series:
+    """Who wrote each program, in words: "gold", "rule", or generator and form."""
+    by_llm = programs["generator"].fillna("") + " " + programs["form"].fillna("")
+    return programs["source"].where(programs["source"] != "llm", by_llm).rename("author")
 
 
 def clone_funnel(candidates: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:

@@ -96,6 +96,18 @@ def edit_kind(correct: str, faulty: str) -> str:
     return "; ".join(changes)
 
 
+def distinct_share(texts: list[list[str]], n: int) -> float:
+    """Distinct over all n-grams of token sequences (Li et al. 2016, arXiv 1510.03055); 0 if there is none."""
+    grams = [tuple(text[start : start + n]) for text in texts for start in range(len(text) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def entropy(values: Sequence[object]) -> float:
+    """Shannon entropy of the values' frequencies, in bits."""
+    shares = np.array(list(Counter(values).values())) / len(values)
+    return float(-(shares * np.log2(shares)).sum()) + 0.0
+
+
 def _features(frame: pd.DataFrame) -> pd.DataFrame:
     """What is counted, worked out once a fault: problem, tokens of the faulty lines, kind of edit, place."""
     pairs = list(zip(frame["code"], frame["lines"], strict=True))
@@ -112,12 +124,12 @@ def _summary(features: pd.DataFrame) -> dict[str, float]:
     texts, kinds = features["tokens"].tolist(), features["kind"].tolist()
     return {
         "faults": len(features),
-        "distinct_1": _distinct(texts, 1),
-        "distinct_2": _distinct(texts, 2),
+        "distinct_1": distinct_share(texts, 1),
+        "distinct_2": distinct_share(texts, 2),
         "edit_kinds": len(set(kinds)),
-        "edit_kind_entropy": _entropy(kinds),
+        "edit_kind_entropy": entropy(kinds),
         "distinct_functions": features["task_id"].nunique() / len(features),
-        "position_entropy": _entropy(features["place"].tolist()),
+        "position_entropy": entropy(features["place"].tolist()),
     }
 
 
@@ -136,17 +148,7 @@ def _faulty_tokens(code: str, lines: Sequence[int]) -> list[str]:
     return [token.string for token in found if token.start[0] in labelled and token.string.strip()]
 
 
-def _distinct(texts: list[list[str]], n: int) -> float:
-    grams = [tuple(text[start : start + n]) for text in texts for start in range(len(text) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 0.0
-
-
 def _place(code: str, lines: Sequence[int]) -> int:
     """Bin of the first faulty line: 0 for the first tenth of the function."""
     count = len(code.splitlines())
     return min(int((min(lines) - 1) / count * POSITION_BINS), POSITION_BINS - 1)
-
-
-def _entropy(values: Sequence[object]) -> float:
-    shares = np.array(list(Counter(values).values())) / len(values)
-    return float(-(shares * np.log2(shares)).sum()) + 0.0

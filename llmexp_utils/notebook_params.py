@@ -130,6 +130,8 @@ class ValidateAndSelect(Reporting):
     max_lines: Count
     seconds_per_test: Rate
     n_selected: Count
+    rewrites_per_function: Count
+    rules_per_rewrite: Count
     timing: Reads
     cache: str
     pool: Writes

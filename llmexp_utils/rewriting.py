@@ -77,15 +77,15 @@ def rename_variables(code: str, rng: np.random.Generator) -> str:
     return renamed(code, dict(zip(names, [*free, *(f"name_{n}" for n in range(len(names)))], strict=False)))
 
 
-def sample_rewrites(functions: Sequence[Function], per_function: int, n_rules: int, seed: int) -> pd.DataFrame:
-    """Rewritten functions, each different from the others of its problem in its normalised tokens.
+def sample_rewrites(sources: pd.DataFrame, per_source: int, n_rules: int, seed: int) -> pd.DataFrame:
+    """Rewritten programs, each different from the others of its source in its normalised tokens.
 
     Parameters
     ----------
-    functions : sequence of Function
-        What is rewritten; the draw of one does not depend on the others.
-    per_function : int
-        Most rewritings of a function; short functions have fewer.
+    sources : DataFrame
+        ``program_id, task_id, code, correct``; the draw of one does not depend on the others.
+    per_source : int
+        Most rewritings of a program; short ones have fewer.
     n_rules : int
         Most rules in one rewriting.
     seed : int
@@ -94,22 +94,46 @@ def sample_rewrites(functions: Sequence[Function], per_function: int, n_rules: i
     Returns
     -------
     DataFrame
-        ``program_id, task_id, preamble, code, rules``.
+        ``program_id, task_id, source`` ("rule"), ``code, correct, rules``.
     """
-    if per_function < 1 or n_rules < 1:
-        raise StudyError("per_function and n_rules must be at least 1")
+    if per_source < 1 or n_rules < 1:
+        raise StudyError("per_source and n_rules must be at least 1")
     rows = []
-    for function in functions:
-        rng, seen = function_rng(seed, function.task_id), {tuple(normal_tokens(function.code))}
-        for _ in range(4 * per_function):
-            if len(seen) > per_function:
+    for program in sources.itertuples():
+        rng, seen = function_rng(seed, program.program_id), {tuple(normal_tokens(program.code))}
+        for _ in range(4 * per_source):
+            if len(seen) > per_source:
                 break
-            code, applied = rewrite(function.code, n_rules, rng)
+            code, applied = rewrite(program.code, n_rules, rng)
             stream = tuple(normal_tokens(code))
             if stream not in seen:
                 seen.add(stream)
-                rows.append((f"{function.task_id}/rule/{len(seen) - 2}", function.task_id, "", code, applied))
-    return pd.DataFrame(rows, columns=["program_id", "task_id", "preamble", "code", "rules"])
+                name = f"{program.program_id}/rule/{len(seen) - 2}"
+                rows.append((name, program.task_id, "rule", code, program.correct, applied))
+    return pd.DataFrame(rows, columns=["program_id", "task_id", "source", "code", "correct", "rules"])
+
+
+def rule_programs(
+    functions: Sequence[Function], faults: pd.DataFrame, per_function: int, n_rules: int, seed: int
+) -> pd.DataFrame:
+    """Candidates by rule, in equal numbers: rewritings of each correct function, and of its faulty variants.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+        Correct functions; each is rewritten up to ``per_function`` times.
+    faults : DataFrame
+        Faulty variants: ``fault_id, task_id, code, correct``; the first ``per_function`` of a problem are rewritten
+        once each.
+    per_function, n_rules, seed
+        See :func:`sample_rewrites`.
+    """
+    columns = ["program_id", "task_id", "code", "correct"]
+    rows = [(function.task_id, function.task_id, function.code, function.code) for function in functions]
+    wrong = faults.rename(columns={"fault_id": "program_id"})[columns]
+    wrong = wrong[wrong.groupby("task_id").cumcount() < per_function]
+    clones = sample_rewrites(pd.DataFrame(rows, columns=columns), per_function, n_rules, seed)
+    return pd.concat([clones, sample_rewrites(wrong, 1, n_rules, seed)], ignore_index=True)
 
 
 def _normal(text: str | None) -> str | None:

@@ -1,12 +1,13 @@
 """Rule-based clones: each rule on a function that one can read, and what they do to real ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llmexp_utils import rewrite_rules as rules
 from llmexp_utils.code import normalise
 from llmexp_utils.errors import StudyError
-from llmexp_utils.rewriting import RULES, rename_variables, rewrite, sample_rewrites
+from llmexp_utils.rewriting import RULES, rename_variables, rewrite, rule_programs, sample_rewrites
 from llmexp_utils.sandbox import Limits
 from llmexp_utils.source_edits import Source, apply
 from llmexp_utils.validate import with_verdicts
@@ -76,14 +77,31 @@ def test_a_rewriting_uses_several_rules_and_is_drawn_by_its_seed():
     assert len(set(one[1])) == 3 and set(one[1]) <= set(RULES)
 
 
-def test_rewritten_functions_differ_and_nearly_all_pass_their_tests(functions):
-    frame = sample_rewrites(functions[:40], per_function=2, n_rules=3, seed=0)
+@pytest.fixture(scope="module")
+def programs(functions):
+    rows = [(function.task_id, function.task_id, function.code, function.code) for function in functions]
+    return pd.DataFrame(rows, columns=["program_id", "task_id", "code", "correct"])
+
+
+def test_rewritten_functions_differ_and_nearly_all_pass_their_tests(programs, functions):
+    frame = sample_rewrites(programs[:40], per_source=2, n_rules=3, seed=0)
     assert frame.program_id.is_unique and frame.task_id.nunique() == 40
-    assert sample_rewrites(functions[5:6], 2, 3, 0).code.tolist() == frame[frame.task_id == "HumanEval/5"].code.tolist()
+    assert sample_rewrites(programs[5:6], 2, 3, 0).code.tolist() == frame[frame.task_id == "HumanEval/5"].code.tolist()
     tested = with_verdicts(frame, functions, Limits(), name="program_id")
     assert (tested.verdict == "pass").mean() > 0.9, tested[tested.verdict != "pass"].code.tolist()
 
 
-def test_numbers_below_one_are_refused(functions):
+def test_correct_functions_and_their_faulty_variants_are_rewritten_alike(functions):
+    code = functions[0].code
+    wrong = [(f"HumanEval/0#{n}", "HumanEval/0", code.replace("<", ">"), code) for n in range(3)]
+    faults = pd.DataFrame(wrong, columns=["fault_id", "task_id", "code", "correct"])
+    frame = rule_programs(functions[:2], faults, per_function=2, n_rules=2, seed=0)
+    assert set(frame.source) == {"rule"} and frame.program_id.is_unique
+    of_faults = frame[frame.program_id.str.contains("#")]
+    assert of_faults.program_id.str.rpartition("/rule/")[0].tolist() == ["HumanEval/0#0", "HumanEval/0#1"]
+    assert (of_faults.correct == code).all() and len(frame) - len(of_faults) == 4
+
+
+def test_numbers_below_one_are_refused(programs):
     with pytest.raises(StudyError, match="at least 1"):
-        sample_rewrites(functions[:1], 0, 1, 0)
+        sample_rewrites(programs[:1], 0, 1, 0)
