@@ -1,0 +1,109 @@
+"""Retrieval: does a function find the others that do the same? (MAP@R; Musgrave et al. 2020, arXiv 2003.08505, 3.2)
+
+A student scores every pair of the test functions; each function is a query, its clones are to be ranked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.pairs import COLUMNS
+
+KIND = "retrieval"
+FACTS = ["run_id", "student", "condition", "names", "n_real", "n_added", "fold", "seed"]
+
+
+def all_pairs(programs: pd.DataFrame) -> pd.DataFrame:
+    """Every pair of programs once, as a pair frame of the kind "retrieval".
+
+    Parameters
+    ----------
+    programs : DataFrame
+        ``program_id, task_id, code``.
+    """
+    rows = []
+    for one, other in combinations(programs.itertuples(), 2):
+        same = int(one.task_id == other.task_id)
+        name = f"{one.program_id} ~ {other.program_id}"
+        rows.append((name, one.task_id, other.task_id, KIND, same, one.code, other.code))
+    return pd.DataFrame(rows, columns=COLUMNS).assign(overlap=np.nan, clone_type="")
+
+
+def queries(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Average precision at R of every query of every run.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Scored pairs of :func:`all_pairs`, with the facts of their runs.
+
+    Returns
+    -------
+    DataFrame
+        The facts of the run, ``program_id`` and ``task_id`` of the query, ``ap_at_r``; a function without a clone among
+        the others is found, but is no query.
+
+    Raises
+    ------
+    StudyError
+        If no function of a run has a clone.
+    """
+    tables = []
+    for facts, run in predictions.groupby(FACTS, sort=False):
+        names, problems, similar = _matrix(run)
+        values = average_precision_at_r(similar, problems)
+        table = pd.DataFrame({"program_id": names, "task_id": problems, "ap_at_r": values})
+        tables.append(table.dropna().assign(**dict(zip(FACTS, facts, strict=True))))
+    return pd.concat(tables, ignore_index=True)[[*FACTS, "program_id", "task_id", "ap_at_r"]]
+
+
+def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.ndarray:
+    """Average precision at R of each query.
+
+    Parameters
+    ----------
+    similar : ndarray, shape (n, n)
+        Score of each pair; larger is more alike. The diagonal is not read. Equal scores are taken in the order of
+        the columns.
+    problems : sequence of str
+        Problem of each function: those of one problem are clones.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        For a query with R clones, the mean over its first R neighbours of the precision at those that are clones, and
+        0 at the others; NaN without a clone.
+
+    Examples
+    --------
+    >>> average_precision_at_r(np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]]), ["a", "a", "b"]).tolist()
+    [1.0, 1.0, nan]
+    """
+    names, found = np.asarray(problems), []
+    for row, name in enumerate(names):
+        n_clones = int((names == name).sum()) - 1
+        others = np.delete(np.arange(len(names)), row)
+        first = others[np.argsort(-similar[row, others], kind="stable")[:n_clones]]
+        hits = names[first] == name
+        precision = np.cumsum(hits) / np.arange(1, n_clones + 1)
+        found.append(float((precision * hits).sum() / n_clones) if n_clones else np.nan)
+    if np.isnan(found).all():
+        raise StudyError("no problem has two functions: there is nothing to retrieve")
+    return np.array(found)
+
+
+def _matrix(run: pd.DataFrame) -> tuple[list[str], list[str], np.ndarray]:
+    """Functions of a run, their problems, and the score of each two."""
+    sides = run.pair_id.str.split(" ~ ", regex=False, expand=True)
+    problem = dict(zip(sides[0], run.task_id, strict=True)) | dict(zip(sides[1], run.other_id, strict=True))
+    names = sorted(problem)
+    place = {name: number for number, name in enumerate(names)}
+    similar = np.full((len(names), len(names)), -np.inf)
+    rows, columns = sides[0].map(place), sides[1].map(place)
+    similar[rows, columns] = similar[columns, rows] = run.score
+    return names, [problem[name] for name in names], similar

@@ -1,0 +1,41 @@
+"""Retrieval: average precisions that one can work out, from vectors and from scored pairs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.retrieval import all_pairs, average_precision_at_r, queries
+
+PROGRAMS = pd.DataFrame(
+    {
+        "program_id": ["a/0", "a/1", "a/2", "b/0", "c/0"],
+        "task_id": ["a", "a", "a", "b", "c"],
+        "code": ["1", "2", "3", "4", "5"],
+    }
+)
+
+
+def test_average_precision_counts_the_first_r_places_only():
+    similar = np.zeros((5, 5))
+    similar[0] = [0, 9, 1, 5, 0]  # a clone, then a stranger: precision 1 at the first of two places
+    similar[1] = [5, 0, 1, 9, 0]  # a stranger, then a clone: precision 1/2 at the second
+    similar[2] = [1, 2, 0, 9, 8]  # two strangers
+    found = average_precision_at_r(similar, PROGRAMS.task_id)
+    assert found[:3].tolist() == [1 / 2, 1 / 4, 0] and np.isnan(found[3:]).all()
+
+
+def test_every_pair_is_scored_once_and_ranks_both_of_its_functions():
+    pairs = all_pairs(PROGRAMS)
+    assert len(pairs) == 10 and pairs.label.sum() == 3 and pairs.pair_id.is_unique
+    facts = {"run_id": "r", "student": "s", "condition": "C0", "names": "neutral", "n_real": 8, "n_added": 0}
+    scored = pairs.assign(score=pairs.label.astype(float), threshold=0.5, fold=0, seed=0, **facts)
+    scored.loc[scored.pair_id == "a/0 ~ b/0", "score"] = 2.0  # above both clones of a/0
+    table = queries(scored).set_index("program_id")
+    assert table.ap_at_r.to_dict() == {"a/0": 1 / 4, "a/1": 1.0, "a/2": 1.0}
+    assert set(table.task_id) == {"a"} and set(table.run_id) == {"r"}
+
+
+def test_without_two_functions_of_a_problem_there_is_nothing_to_retrieve():
+    with pytest.raises(StudyError, match="nothing to retrieve"):
+        average_precision_at_r(np.zeros((2, 2)), ["a", "b"])
