@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
@@ -37,6 +37,8 @@ class CloneArm:
 
     generator: str
     form: str
+
+    policy: ClassVar[str] = ""  # nobody picks a line of a clone
 
     @property
     def name(self) -> str:

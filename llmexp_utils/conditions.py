@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from llmexp_utils.benchmarks import rows_of_split
+from llmexp_utils.cloning import CloneArm
 from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import Arm
 from llmexp_utils.select import choose
+from llmexp_utils.train import Job
 
 REAL_FREE = ("C5", "C5m")
-LLM_CONDITIONS = ("C3", "C4", "C5", "mix")
+WITHOUT_LLM = ("C0", "C2", "C5m", "none")
+AnyArm = Arm | CloneArm
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Pool:
     faults: pd.DataFrame
     groups: Mapping[str, int]
     shown: Sequence[str]
+
+    job: ClassVar[type[Job]] = Job
 
     def part(self, source: str, fold: int, split: str) -> pd.DataFrame:
         """Faults of one source in one split of a fold."""
@@ -41,23 +47,43 @@ class Pool:
             raise StudyError(f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again")
         return rows[same].reset_index(drop=True)
 
+    def real(self, fold: int, split: str) -> pd.DataFrame:
+        """Real faults in one split of a fold."""
+        return self.part("gold", fold, split)
+
+    def training(self, cell: Cell) -> pd.DataFrame:
+        """See :func:`training_set`."""
+        return training_set(self, cell)
+
+    def most(self, arm: Arm, fold: int) -> int:
+        """Number of training faults that an arm wrote."""
+        return len(self.of_arm(arm, fold))
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """Columns that describe a cell in a prediction frame."""
+        return cell.facts
+
+    def elsewhere(self, external: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+        """Faults by other people for the test problems."""
+        return external[external.task_id.isin(set(test.task_id))]
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One training set; ``series`` says which part of the study asks for it."""
+    """One training set, of faults or of pairs; ``series`` says which part of the study asks for it."""
 
     condition: str
     n_real: int
     n_added: int
-    arm: Arm
+    arm: AnyArm
     fold: int
     seed: int
     series: str = "grid"
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         """Columns that describe the cell in a prediction frame."""
-        by_llm = self.condition in LLM_CONDITIONS
+        by_llm = self.condition not in WITHOUT_LLM
         return {
             "series": self.series,
             "condition": self.condition,
@@ -92,7 +118,7 @@ def available(pool: Pool, arm: Arm, folds: Sequence[int]) -> pd.DataFrame:
     rows = [
         (
             fold,
-            len(pool.part("gold", fold, "train")),
+            len(pool.real(fold, "train")),
             len(pool.of_arm(arm, fold)),
             len(pool.part("mutation", fold, "train")),
         )
@@ -102,7 +128,7 @@ def available(pool: Pool, arm: Arm, folds: Sequence[int]) -> pd.DataFrame:
 
 
 def _real(pool: Pool, cell: Cell) -> pd.DataFrame:
-    rows = pool.part("gold", cell.fold, "train")
+    rows = pool.real(cell.fold, "train")
     if cell.condition in REAL_FREE:
         return rows.head(0)
     rng = np.random.default_rng([cell.seed, cell.fold, 0])

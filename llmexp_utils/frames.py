@@ -85,7 +85,7 @@ CLONES = {
     "correct": "str",
     **STATISTICS,
 }
-PREDICTIONS = {
+RUN = {
     "run_id": "str",
     "student": "str",
     "series": "str",
@@ -94,6 +94,8 @@ PREDICTIONS = {
     "n_added": "int",
     "generator": "str?",
     "form": "str?",
+}
+PREDICTIONS = RUN | {
     "policy": "str?",
     "fold": "int",
     "seed": "int",
@@ -104,6 +106,33 @@ PREDICTIONS = {
     "scores": "list[float]",
     "lines": "list[int]",
     "threshold": "float",
+}
+PAIR_PREDICTIONS = RUN | {
+    "names": "str",
+    "fold": "int",
+    "seed": "int",
+    "pair_id": "str",
+    "task_id": "str",
+    "other_id": "str",
+    "kind": "str",
+    "label": "int",
+    "clone_type": "str?",
+    "overlap": "float",
+    "score": "float",
+    "threshold": "float",
+}
+RETRIEVAL = {
+    "run_id": "str",
+    "student": "str",
+    "condition": "str",
+    "names": "str",
+    "n_real": "int",
+    "n_added": "int",
+    "fold": "int",
+    "seed": "int",
+    "program_id": "str",
+    "task_id": "str",
+    "ap_at_r": "float",
 }
 _DTYPES = {"int": "int64", "float": "float64", "bool": "bool", "int?": "Int64", "float?": "float64"}
 

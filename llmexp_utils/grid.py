@@ -9,13 +9,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any, Protocol
 
 import pandas as pd
 
-from llmexp_utils.conditions import REAL_FREE, Cell, Pool, training_set
+from llmexp_utils.conditions import REAL_FREE, AnyArm, Cell
 from llmexp_utils.errors import StudyError
-from llmexp_utils.injection import Arm
 from llmexp_utils.train import Job
+
+
+class TaskPool(Protocol):
+    """Data of one task, from which the training, development and test frames of every run are taken."""
+
+    job: type[Job]
+
+    def real(self, fold: int, split: str) -> pd.DataFrame:
+        """Real items in one split of a fold."""
+        ...
+
+    def training(self, cell: Cell) -> pd.DataFrame:
+        """What a cell trains on."""
+        ...
+
+    def most(self, arm: AnyArm, fold: int) -> int:
+        """Largest number of items that an arm can add in a fold."""
+        ...
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """Columns that describe a cell in a prediction frame."""
+        ...
+
+    def elsewhere(self, external: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+        """Items by other people that may be scored together with the test items of a fold."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +53,7 @@ class Repeats:
 
 
 def grid_cells(
-    conditions: Sequence[str], sizes: Sequence[int], n_added: int, arm: Arm, repeats: Repeats, series: str = "grid"
+    conditions: Sequence[str], sizes: Sequence[int], n_added: int, arm: AnyArm, repeats: Repeats, series: str = "grid"
 ) -> list[Cell]:
     """Every condition at every number of real faults; conditions without real faults once, C0 without added ones."""
     found = []
@@ -40,7 +66,7 @@ def grid_cells(
 
 
 def sweep_cells(
-    conditions: Sequence[str], n_real: int, amounts: Sequence[int], arm: Arm, repeats: Repeats
+    conditions: Sequence[str], n_real: int, amounts: Sequence[int], arm: AnyArm, repeats: Repeats
 ) -> list[Cell]:
     """Every condition at every number of added faults beside the same real ones, and C0 to compare with."""
     if not amounts:
@@ -52,9 +78,9 @@ def sweep_cells(
 
 
 def arm_cells(
-    pool: Pool, arms: Sequence[Arm], n_real: int, amounts: Sequence[int], main: Arm, repeats: Repeats
+    pool: TaskPool, arms: Sequence[AnyArm], n_real: int, amounts: Sequence[int], main: AnyArm, repeats: Repeats
 ) -> list[Cell]:
-    """C3 with the faults of every arm that has enough of them in every fold, beside C0 and as many mutants (C2).
+    """C3 with what every arm wrote that has enough in every fold, beside C0 and as many by rule (C2).
 
     Raises
     ------
@@ -67,46 +93,44 @@ def arm_cells(
     for n_added in amounts:
         found += grid_cells(["C2"], [n_real], n_added, main, repeats, "arm")
     for arm in arms:
-        most = min(len(pool.of_arm(arm, fold)) for fold in repeats.folds)
+        most = min(pool.most(arm, fold) for fold in repeats.folds)
         if most < min(amounts):
-            raise StudyError(f"{arm.name} has {most} faults in a fold, arm_added asks for {min(amounts)}: lower it")
+            raise StudyError(f"{arm.name} can add {most} in a fold, arm_added asks for {min(amounts)}: lower it")
         for n_added in [n for n in amounts if n <= most]:
             found += grid_cells(["C3"], [n_real], n_added, arm, repeats, "arm")
     return found
 
 
-def jobs_of(pool: Pool, cells: Sequence[Cell], external: pd.DataFrame | None = None) -> list[Job]:
+def jobs_of(pool: TaskPool, cells: Sequence[Cell], external: pd.DataFrame | None = None) -> list[Job]:
     """Jobs of the cells, in their order.
 
     Parameters
     ----------
-    pool : Pool
-        All validated faults.
+    pool : TaskPool
+        All validated data of a task.
     cells : sequence of Cell
         Each one once.
     external : DataFrame, optional
-        Faults by other people for the same problems; those of a fold's test problems are scored with its test faults.
+        Items by other people, scored with the test items of a fold as far as the pool allows; nothing learns from them.
 
     Raises
     ------
     StudyError
-        If a cell is there twice, asks for more faults than there are, or a problem is in two splits.
+        If a cell is there twice, asks for more than there is, or a problem is in two splits.
     """
     if len(set(cells)) < len(cells):
         twice = next(cell for cell in cells if cells.count(cell) > 1)
         raise StudyError(f"a training run is asked for twice: {twice}; remove what is repeated in the parameters")
-    gold = {
-        (fold, split): pool.part("gold", fold, split) for fold in {c.fold for c in cells} for split in ("dev", "test")
-    }
-    return [_job(pool, cell, gold[cell.fold, "dev"], gold[cell.fold, "test"], external) for cell in cells]
+    parts = {(fold, split): pool.real(fold, split) for fold in {c.fold for c in cells} for split in ("dev", "test")}
+    return [_job(pool, cell, parts[cell.fold, "dev"], parts[cell.fold, "test"], external) for cell in cells]
 
 
-def _job(pool: Pool, cell: Cell, dev: pd.DataFrame, test: pd.DataFrame, external: pd.DataFrame | None) -> Job:
-    if external is not None and len(external):
-        test = pd.concat([test, external[external.task_id.isin(set(test.task_id))]], ignore_index=True)
-    fit = training_set(pool, cell)
-    splits = [set(frame.task_id) for frame in (fit, dev, test)]
+def _job(pool: TaskPool, cell: Cell, dev: pd.DataFrame, test: pd.DataFrame, external: pd.DataFrame | None) -> Job:
+    fit = pool.training(cell)
+    splits = [pool.job.problems(frame) for frame in (fit, dev, test)]
     shared = (splits[0] & splits[1]) | (splits[0] & splits[2]) | (splits[1] & splits[2])
     if shared:
         raise StudyError(f"{min(shared)} is in two splits of fold {cell.fold}: the split must be by problem")
-    return Job(cell.facts, cell.seed, fit, dev, test)
+    if external is not None and len(external):
+        test = pd.concat([test, pool.elsewhere(external, test)], ignore_index=True)
+    return pool.job(pool.facts(cell), cell.seed, fit, dev, test)

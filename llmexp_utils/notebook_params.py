@@ -51,6 +51,7 @@ ArmName = Annotated[str, AfterValidator(_is_arm)]
 CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
 Construct = Literal["loop", "comprehension", "recursion", "library", "functional", "sorting", "dictionary", "other"]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
+PairCondition = Literal["C0", "C2", "C3", "C4", "C4far", "C5"]
 
 
 class Common(Params):
@@ -138,29 +139,20 @@ class ValidateAndSelect(Reporting):
     clones: Writes
 
 
-class FinetuneFaultLocalization(Common):
-    """Students trained under each condition."""
+class Finetuning(Common):
+    """Notebooks that train students under each condition."""
 
-    notebook: ClassVar[str] = "05_finetune_fault_localization"
-    pool: Reads
     examples: Literal["semantic", "random"]
     n_functions: Count
-    main_arm: ArmName
-    conditions: Annotated[list[Condition], Field(min_length=1), Once]
     n_real: Annotated[list[Count], Field(min_length=1), Once]
     n_added: Count
-    sweep_conditions: Annotated[list[Condition], Once]
-    sweep_real: Count
-    sweep_added: Annotated[list[Count], Once]
-    arms: Annotated[list[ArmName], Once]
-    arm_added: Annotated[list[Count], Field(min_length=1)]
+    arm_added: Annotated[list[Count], Field(min_length=1), Once]
     folds: Annotated[list[Fold], Field(min_length=1), Once]
     seeds: Annotated[list[Whole], Field(min_length=1), Once]
     steps: Count
     batch_size: Count
     learning_rate: Rate
     encoder: str
-    encoder_conditions: Annotated[list[Condition], Once]
     encoder_real: Count
     encoder_seeds: Annotated[list[Whole], Once]
     encoder_steps: Count
@@ -168,7 +160,38 @@ class FinetuneFaultLocalization(Common):
     external: bool
     workers: Count
     cache: str
+
+
+class FinetuneFaultLocalization(Finetuning):
+    """Students of fault localization."""
+
+    notebook: ClassVar[str] = "05_finetune_fault_localization"
+    pool: Reads
+    main_arm: ArmName
+    conditions: Annotated[list[Condition], Field(min_length=1), Once]
+    sweep_conditions: Annotated[list[Condition], Once]
+    sweep_real: Count
+    sweep_added: Annotated[list[Count], Once]
+    arms: Annotated[list[ArmName], Once]
+    encoder_conditions: Annotated[list[Condition], Once]
     predictions: Writes
+
+
+class FinetuneCloneDetection(Finetuning):
+    """Students of clone detection."""
+
+    notebook: ClassVar[str] = "06_finetune_clone_detection"
+    clones: Reads
+    main_arm: CloneArmName
+    conditions: Annotated[list[PairCondition], Field(min_length=1), Once]
+    names_conditions: Annotated[list[PairCondition], Once]
+    arms: Annotated[list[CloneArmName], Once]
+    arm_real: Count
+    retrieval_conditions: Annotated[list[PairCondition], Once]
+    encoder_head: Literal["cross", "bi"]
+    encoder_conditions: Annotated[list[PairCondition], Once]
+    pair_predictions: Writes
+    retrieval: Writes
 
 
 class Results(Reporting):
@@ -176,6 +199,8 @@ class Results(Reporting):
 
     notebook: ClassVar[str] = "07_results"
     predictions: Reads
+    pair_predictions: Reads
+    retrieval: Reads
     pool: Reads
     n_bootstrap: Count
 
@@ -189,6 +214,7 @@ NOTEBOOKS: dict[str, type[Params]] = {
         WriteClones,
         ValidateAndSelect,
         FinetuneFaultLocalization,
+        FinetuneCloneDetection,
         Results,
     )
 }

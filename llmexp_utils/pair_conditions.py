@@ -9,19 +9,22 @@ number of optimiser steps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from llmexp_utils.benchmarks import rows_of_split
+from llmexp_utils.clone_types import neutral_names
 from llmexp_utils.cloning import CloneArm
+from llmexp_utils.conditions import Cell
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pairs import COLUMNS, described
+from llmexp_utils.pair_jobs import PairJob
+from llmexp_utils.pairs import COLUMNS, described, neutral
 from llmexp_utils.select import choose
 
-LLM_CONDITIONS = ("C3", "C4", "C4far", "C5")
-CONDITIONS = ("C0", "C2", *LLM_CONDITIONS)
+CONDITIONS = ("C0", "C2", "C3", "C4", "C4far", "C5")
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,43 @@ class PairPool:
     ``pairs`` is a pair frame (:mod:`llmexp_utils.pairs`). ``programs`` has one row a program: ``program_id``,
     ``task_id``, ``source`` ("gold", "llm" or "rule"), ``generator``, ``form``, ``is_clone`` (it passes the tests;
     otherwise it is a near miss), ``code``, ``correct`` and the statistics of the Score. ``shown`` are the problems
-    whose gold clones the generator's prompts show.
+    whose gold clones the generator's prompts show, ``names`` says whether functions have their "own" names or
+    "neutral" ones.
     """
 
     pairs: pd.DataFrame
     programs: pd.DataFrame
     groups: Mapping[str, int]
     shown: Sequence[str]
+    names: str
+
+    job: ClassVar[type[PairJob]] = PairJob
+
+    def with_neutral_names(self, entry_points: Mapping[str, str]) -> PairPool:
+        """The same pool without the names of its functions, which would tell the problem.
+
+        Parameters
+        ----------
+        entry_points : mapping
+            Name of the function of each problem.
+        """
+        sides = {
+            side: [
+                neutral_names(code, entry_points[task_id])
+                for code, task_id in zip(self.programs[side], self.programs.task_id, strict=True)
+            ]
+            for side in ("code", "correct")
+        }
+        pairs = neutral(self.pairs, entry_points)
+        return replace(self, pairs=pairs, programs=self.programs.assign(**sides), names="neutral")
 
     def real(self, fold: int, split: str) -> pd.DataFrame:
         """Real pairs in one split of a fold."""
         return rows_of_split(self.pairs, self.groups, fold, split)
+
+    def training(self, cell: Cell) -> pd.DataFrame:
+        """See :func:`training_pairs`."""
+        return training_pairs(self, cell)
 
     def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
         """Training programs of one source, and of one arm if it is given."""
@@ -55,43 +84,51 @@ class PairPool:
             )
         return rows
 
+    def most(self, arm: CloneArm, fold: int) -> int:
+        """Number of pairs that an arm can add: each clone brings one that is none."""
+        return 2 * int(self.written("llm", fold, arm).is_clone.sum())
 
-@dataclass(frozen=True)
-class PairCell:
-    """One training set; ``n_real`` and ``n_added`` count pairs, clones and others together."""
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """Columns that describe a cell in a prediction frame."""
+        return {name: value for name, value in cell.facts.items() if name != "policy"} | {"names": self.names}
 
-    condition: str
-    n_real: int
-    n_added: int
-    arm: CloneArm
-    fold: int
-    seed: int
+    def elsewhere(self, external: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+        """Pairs by other people: all of them, no problem of theirs is ours."""
+        return external
 
-    @property
-    def facts(self) -> dict[str, object]:
-        """Columns that describe the cell in a prediction frame."""
-        by_llm = self.condition in LLM_CONDITIONS
-        return {
-            "condition": self.condition,
-            "n_real": self.n_real,
-            "n_added": self.n_added,
-            "generator": self.arm.generator if by_llm else "",
-            "form": self.arm.form if by_llm else "",
-            "fold": self.fold,
-        }
+    def correct_programs(self, fold: int, split: str) -> pd.DataFrame:
+        """Canonical and alternative solution of every problem in one split: ``program_id, task_id, code``."""
+        gold = rows_of_split(self.programs[self.programs.source == "gold"], self.groups, fold, split)
+        canonical = gold.assign(program_id=gold.task_id + "/canonical", code=gold.correct)
+        return pd.concat([canonical, gold], ignore_index=True)[["program_id", "task_id", "code"]]
+
+    def available(self, arm: CloneArm, folds: Sequence[int]) -> pd.DataFrame:
+        """What there is to choose from in the training split of each fold: real pairs, clones and near misses."""
+        rows = []
+        for fold in folds:
+            counts = {"fold": fold, "real pairs": len(self.real(fold, "train"))}
+            for name, written in (("LLM", self.written("llm", fold, arm)), ("rule", self.written("rule", fold))):
+                clones = int(written.is_clone.sum())
+                counts |= {f"{name} clones": clones, f"{name} near misses": len(written) - clones}
+            rows.append(counts)
+        return pd.DataFrame(rows)
 
 
-def training_pairs(pool: PairPool, cell: PairCell) -> pd.DataFrame:
+def training_pairs(pool: PairPool, cell: Cell) -> pd.DataFrame:
     """Pairs to train on, with the column ``added`` (False for real ones), real ones first.
 
     Real pairs are nested and go by whole problems: first those whose clones the prompts show, then a random order
     by fold and seed, the same in every condition.
+
+    The condition "none" is for baselines, which train on nothing.
 
     Raises
     ------
     StudyError
         If the condition is unknown, or there are fewer pairs than the cell asks for.
     """
+    if cell.condition == "none":
+        return pool.pairs.head(0).assign(added=False)
     if cell.condition not in CONDITIONS:
         raise StudyError(f"unknown condition {cell.condition!r}: choose one of {', '.join(CONDITIONS)}")
     real = _real(pool, cell)
@@ -99,7 +136,7 @@ def training_pairs(pool: PairPool, cell: PairCell) -> pd.DataFrame:
     return pd.concat([real.assign(added=False), added.assign(added=True)], ignore_index=True)
 
 
-def _real(pool: PairPool, cell: PairCell) -> pd.DataFrame:
+def _real(pool: PairPool, cell: Cell) -> pd.DataFrame:
     rows = pool.real(cell.fold, "train")
     if cell.condition == "C5":
         return rows.head(0)
@@ -115,7 +152,7 @@ def _real(pool: PairPool, cell: PairCell) -> pd.DataFrame:
     return rows.iloc[np.argsort(rank, kind="stable")[: cell.n_real]]
 
 
-def _added(pool: PairPool, cell: PairCell, real: pd.DataFrame) -> pd.DataFrame:
+def _added(pool: PairPool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng([cell.seed, cell.fold, 1])
     programs = pool.written("rule", cell.fold) if cell.condition == "C2" else pool.written("llm", cell.fold, cell.arm)
     clones = programs[programs.is_clone]

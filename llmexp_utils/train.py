@@ -63,6 +63,11 @@ class Job:
             content.update(json.dumps(rows, default=_plain).encode())
         return content.hexdigest()[:32]
 
+    @staticmethod
+    def problems(frame: pd.DataFrame) -> set[str]:
+        """Problems that a frame tells something about: none may be in two splits."""
+        return set(frame.task_id)
+
     def rows(self, scores: dict[str, list]) -> pd.DataFrame:
         """One row a test fault: what it is, its scores, and the threshold that the development faults chose."""
         from llmexp_utils.metrics import choose_threshold

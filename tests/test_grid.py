@@ -52,7 +52,7 @@ def test_arms_are_compared_with_as_many_mutants_as_far_as_they_reach(pool):
         ("C3", "other", 16),
     }
     assert arm_cells(mixed, [], 8, [16], ARM, REPEATS) == []
-    with pytest.raises(StudyError, match="other/function has 30 faults in a fold, arm_added asks for 40"):
+    with pytest.raises(StudyError, match="other/function can add 30 in a fold, arm_added asks for 40"):
         arm_cells(mixed, [ARM, other], 8, [40], ARM, REPEATS)
 
 

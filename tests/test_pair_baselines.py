@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from tiny_pairs import ARM, tiny_pool
 
-from llmexp_utils.grid import Repeats
+from llmexp_utils.grid import Repeats, grid_cells, jobs_of
 from llmexp_utils.pair_baselines import AlwaysClone, TokenOverlap, UntouchedCosine, jaccard
-from llmexp_utils.pair_grid import pair_cells, pair_jobs
 from llmexp_utils.pair_metrics import summarise
 from llmexp_utils.train import run_grid
 
@@ -27,7 +26,7 @@ def test_cosines_by_hand():
 
 
 def test_always_a_clone_has_the_f1_of_the_share_of_clones(tmp_path):
-    jobs = pair_jobs(tiny_pool(), pair_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
+    jobs = jobs_of(tiny_pool(), grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
     found = run_grid(AlwaysClone(), jobs, tmp_path, workers=1, progress=False)
     assert summarise(found).f1.tolist() == [pytest.approx(2 / 3)]
     assert run_grid(TokenOverlap(), jobs, tmp_path, workers=1, progress=False).score.between(0, 1).all()

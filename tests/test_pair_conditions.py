@@ -6,8 +6,9 @@ from tiny_pairs import ARM, GROUPS, tiny_pool
 
 from llmexp_utils.benchmarks import split_of
 from llmexp_utils.cloning import parse_clone_arm
+from llmexp_utils.conditions import Cell
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_conditions import CONDITIONS, PairCell, couples, training_pairs
+from llmexp_utils.pair_conditions import CONDITIONS, couples, training_pairs
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def pool():
 
 
 def cell(condition, n_real=8, n_added=12, fold=0, seed=0):
-    return PairCell(condition, n_real, n_added, ARM, fold, seed)
+    return Cell(condition, n_real, n_added, ARM, fold, seed)
 
 
 def test_real_pairs_are_nested_whole_problems_with_the_shown_ones_first(pool):
@@ -63,7 +64,7 @@ def test_each_near_miss_is_used_once(pool):
         (cell("C9"), "unknown condition 'C9'"),
         (cell("C0", n_real=80), "has 48 real training pairs, 80 were asked for"),
         (cell("C3", n_added=200), "has 36 clones in fold 0, 100 were asked for"),
-        (PairCell("C3", 8, 4, parse_clone_arm("other/rewrite"), 0, 0), "no program of other/rewrite in fold 0"),
+        (Cell("C3", 8, 4, parse_clone_arm("other/rewrite"), 0, 0), "no program of other/rewrite in fold 0"),
     ],
 )
 def test_what_cannot_be_had_is_one_line(pool, wanted, message):

@@ -46,4 +46,6 @@ def tiny_pool():
     programs = [program(task_id, "gold", 0, True) for task_id in TASKS]
     programs += [program(t, source, n, True) for t in TASKS for source in ("llm", "rule") for n in range(3)]
     programs += [program(t, source, 0, False) for t in TASKS for source in ("llm", "rule")]
-    return PairPool(described(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(programs), GROUPS, TASKS[7:9])
+    return PairPool(
+        described(pd.DataFrame(rows, columns=COLUMNS)), pd.DataFrame(programs), GROUPS, TASKS[7:9], "neutral"
+    )

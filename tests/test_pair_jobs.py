@@ -1,6 +1,6 @@
-"""The grid of clone detection: its cells, its jobs, and a run from pairs to predictions."""
+"""Jobs of clone detection: what they train and test on, and a run from pairs to predictions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from tiny_pairs import ARM, GROUPS, tiny_pool
 
 from llmexp_utils.adapter import Settings
 from llmexp_utils.errors import StudyError
-from llmexp_utils.grid import Repeats
-from llmexp_utils.pair_grid import pair_cells, pair_jobs
+from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
+from llmexp_utils.pair_jobs import retrieval_jobs
 from llmexp_utils.pair_metrics import summarise
 from llmexp_utils.pair_students import FrozenPairs
 from llmexp_utils.train import run_grid
@@ -33,7 +33,7 @@ class SameNumber:
 
 
 def test_cells_cross_conditions_sizes_folds_and_seeds():
-    cells = pair_cells(["C0", "C3", "C5"], [8, 16], 4, ARM, Repeats([0, 1], [0, 1]))
+    cells = grid_cells(["C0", "C3", "C5"], [8, 16], 4, ARM, Repeats([0, 1], [0, 1]))
     assert len(cells) == len(set(cells)) == (2 + 2 + 1) * 4
     assert {cell.n_added for cell in cells if cell.condition == "C0"} == {0}
     assert {cell.n_real for cell in cells if cell.condition == "C5"} == {0}
@@ -41,7 +41,7 @@ def test_cells_cross_conditions_sizes_folds_and_seeds():
 
 def test_a_run_has_one_row_a_test_pair_with_its_threshold(tmp_path):
     pool = tiny_pool()
-    jobs = pair_jobs(pool, pair_cells(["C0", "C3"], [8], 4, ARM, Repeats([0, 1], [0])))
+    jobs = jobs_of(pool, grid_cells(["C0", "C3"], [8], 4, ARM, Repeats([0, 1], [0])))
     found = run_grid(SameNumber(), jobs, tmp_path, workers=1, progress=False)
     assert len(found) == sum(len(job.test) for job in jobs) and found.run_id.nunique() == 4
     assert set(found.columns) >= {"condition", "fold", "pair_id", "label", "kind", "clone_type", "score", "threshold"}
@@ -50,7 +50,7 @@ def test_a_run_has_one_row_a_test_pair_with_its_threshold(tmp_path):
 
 
 def test_the_key_covers_both_texts_and_the_label():
-    (job,) = pair_jobs(tiny_pool(), pair_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
+    (job,) = jobs_of(tiny_pool(), grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
     keys = {job.key(SameNumber())}
     for column, value in (("left", "x = 1\n"), ("right", "x = 1\n"), ("label", 1)):
         keys.add(type(job)(job.facts, 0, job.train.assign(**{column: value}), job.dev, job.test).key(SameNumber()))
@@ -61,10 +61,42 @@ def test_a_problem_in_two_splits_is_refused():
     pool = tiny_pool()
     leaking = pool.pairs.assign(other_id="T/0")
     with pytest.raises(StudyError, match="T/0 is in two splits"):
-        pair_jobs(
-            type(pool)(leaking, pool.programs, pool.groups, pool.shown),
-            pair_cells(["C0"], [8], 0, ARM, Repeats([0], [0])),
-        )
+        jobs_of(replace(pool, pairs=leaking), grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
+
+
+def test_pairs_of_other_people_are_tested_in_every_fold_and_never_trained_on():
+    pool = tiny_pool()
+    others = pool.pairs.head(2).assign(pair_id=["ConDefects/a", "ConDefects/b"], task_id="x", other_id="x", left="1")
+    cells = grid_cells(["C0"], [8], 0, ARM, Repeats([0, 1], [0]))
+    for alone, beside in zip(jobs_of(pool, cells), jobs_of(pool, cells, others), strict=True):
+        assert beside.test.pair_id.tolist() == [*alone.test.pair_id, "ConDefects/a", "ConDefects/b"]
+        assert beside.train.equals(alone.train) and beside.dev.equals(alone.dev)
+
+
+def test_arms_are_compared_at_numbers_that_they_reach():
+    cells = arm_cells(tiny_pool(), [ARM], 8, [4, 72, 74], ARM, Repeats([0], [0]))  # 12 problems with three clones
+    assert [(cell.condition, cell.n_added) for cell in cells] == [
+        ("C0", 0), ("C2", 4), ("C2", 72), ("C2", 74), ("C3", 4), ("C3", 72)
+    ]  # fmt: skip
+
+
+def test_own_names_are_other_runs_of_the_same_cells():
+    pool = replace(tiny_pool(), names="own")
+    neutral = pool.with_neutral_names({task_id: "right" for task_id in GROUPS})
+    cells = grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0]), "names")
+    (own,), (other,) = jobs_of(pool, cells), jobs_of(neutral, cells)
+    assert (own.facts["names"], other.facts["names"]) == ("own", "neutral") and "policy" not in own.facts
+    assert own.key(SameNumber()) != other.key(SameNumber())
+    assert "def right(" in own.train.left[0] and "def right(" not in other.train.left[0]
+    assert not neutral.programs.correct.str.contains("def right").any()
+
+
+def test_retrieval_scores_all_correct_functions_of_the_test_problems():
+    cells = grid_cells(["C0"], [8], 0, ARM, Repeats([2], [0]), "retrieval")
+    (job,) = retrieval_jobs(tiny_pool(), cells)
+    assert len(job.test) == 8 * 7 / 2 and job.test.label.sum() == 4  # four problems, two programs each
+    assert {GROUPS[task_id] for task_id in job.test.task_id} == {2}
+    assert job.train.equals(jobs_of(tiny_pool(), cells)[0].train)
 
 
 def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, monkeypatch):
@@ -75,7 +107,7 @@ def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, 
 
     monkeypatch.setattr("llmexp_utils.states.line_states_of", states_of)
     student = FrozenPairs(str(tmp_path), Settings(steps=5, width=8))
-    (job,) = pair_jobs(tiny_pool(), pair_cells(["C3"], [16], 12, ARM, Repeats([0], [0])))
+    (job,) = jobs_of(tiny_pool(), grid_cells(["C3"], [16], 12, ARM, Repeats([0], [0])))
     dev, test = student.run(job.train, job.dev, job.test, seed=0)
     assert dev.shape == (len(job.dev), 1) and test.shape == (len(job.test), 1)
     swapped = job.test.rename(columns={"left": "right", "right": "left"})
