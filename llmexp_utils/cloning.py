@@ -64,7 +64,8 @@ def parse_clone_arm(text: str) -> CloneArm:
 class ClonePlan:
     """Everything that decides the requests, apart from the arm.
 
-    ``examples`` has two for each problem; ``constructs`` are those that the form ``rewrite`` may ask for.
+    ``examples`` has two for each problem; ``constructs`` are those that the form ``rewrite`` may ask for; ``n_samples``
+    is the number of answers a function by name of the arm: fewer are the first of more.
     """
 
     functions: Sequence[Function]
@@ -97,11 +98,13 @@ def plan_of(p: WriteClones, gold: Path, functions: Sequence[Function], groups: M
     Raises
     ------
     StudyError
-        If a file of the gold set is missing or malformed.
+        If a file of the gold set is missing or malformed, or there is not one number of samples an arm.
     """
     rankings = load_examples(gold / "clone_examples.json", p.examples)
     examples = clone_examples(functions, read_clones(gold / "clones.jsonl"), groups, rankings)
-    samples = {"from_spec": p.spec_samples, "rewrite": p.rewrite_samples}
+    if len(p.clone_samples) != len(p.clone_arms):
+        raise StudyError(f"clone_samples has {len(p.clone_samples)} numbers for {len(p.clone_arms)} arms: give one each")
+    samples = dict(zip(p.clone_arms, p.clone_samples, strict=True))
     chosen = functions[: p.n_functions]
     return ClonePlan(chosen, groups, examples, p.constructs, samples, p.temperature, p.top_p, p.seed)
 
@@ -152,7 +155,7 @@ def missing(arms: Iterable[CloneArm], plan: ClonePlan, folder: Path, base_url: s
 
 def _constructs(arm: CloneArm, plan: ClonePlan, function: Function) -> list[str]:
     """Construct of each sample: in a random order, again and again, those that the function does not use already."""
-    n = plan.n_samples[arm.form]
+    n = plan.n_samples[arm.name]
     if arm.form == "from_spec":
         return [""] * n
     used = constructs_in(function.code)

@@ -115,8 +115,7 @@ class WriteClones(Asking):
     notebook: ClassVar[str] = "03_write_clones"
     clone_arms: Annotated[list[CloneArmName], Field(min_length=1), Once]
     constructs: Annotated[list[Construct], Field(min_length=1), Once]
-    spec_samples: Count
-    rewrite_samples: Count
+    clone_samples: list[Count]
     clone_candidates: Writes
 
 
