@@ -66,8 +66,15 @@ rule finetune_fault_localization:
     threads: workflow.cores
     shell: run("05_finetune_fault_localization")
 
+rule finetune_clone_detection:
+    input: done("01_benchmarks", "04_validate_and_select")
+    output: done("06_finetune_clone_detection")
+    params: state("06_finetune_clone_detection")
+    threads: workflow.cores
+    shell: run("06_finetune_clone_detection")
+
 rule results:
-    input: done("05_finetune_fault_localization")
+    input: done("05_finetune_fault_localization", "06_finetune_clone_detection")
     output: done("07_results")
     params: state("07_results")
     shell: run("07_results")

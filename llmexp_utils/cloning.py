@@ -103,7 +103,9 @@ def plan_of(p: WriteClones, gold: Path, functions: Sequence[Function], groups: M
     rankings = load_examples(gold / "clone_examples.json", p.examples)
     examples = clone_examples(functions, read_clones(gold / "clones.jsonl"), groups, rankings)
     if len(p.clone_samples) != len(p.clone_arms):
-        raise StudyError(f"clone_samples has {len(p.clone_samples)} numbers for {len(p.clone_arms)} arms: give one each")
+        raise StudyError(
+            f"clone_samples has {len(p.clone_samples)} numbers for {len(p.clone_arms)} arms: give one each"
+        )
     samples = dict(zip(p.clone_arms, p.clone_samples, strict=True))
     chosen = functions[: p.n_functions]
     return ClonePlan(chosen, groups, examples, p.constructs, samples, p.temperature, p.top_p, p.seed)

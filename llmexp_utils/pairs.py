@@ -20,6 +20,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.gold_clones import GoldClone
 
 NEGATIVES = ("random", "similar", "near-miss")
+PAIRS_A_PROBLEM = 4
 COLUMNS = ["pair_id", "task_id", "other_id", "kind", "label", "left", "right"]
 
 

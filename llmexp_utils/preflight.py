@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmexp_utils import benchmarks, cloning, humanevalpack, injection, llm
+from llmexp_utils import benchmarks, cloning, injection, llm
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples
+from llmexp_utils.external import EXTERNAL
 from llmexp_utils.notebook_params import (
+    FinetuneCloneDetection,
     FinetuneFaultLocalization,
+    Finetuning,
     InjectFaults,
     Results,
     StartHere,
     ValidateAndSelect,
     WriteClones,
 )
+from llmexp_utils.pairs import PAIRS_A_PROBLEM
 from llmexp_utils.params import hint
 
 if TYPE_CHECKING:
@@ -194,41 +198,58 @@ def _lines(check: Callable[..., None], *values: object) -> list[str]:
     return []
 
 
-def _finetune(study: Study, p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
-    yield from _unknown_arms(study, p)
-    yield from _too_many_real(p, gold)
+def _finetune_fault_localization(study: Study, p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
+    inject, select = study.params_of(InjectFaults.notebook), study.params_of(ValidateAndSelect.notebook)
+    if inject and select and (inject.candidates, select.pool) == (select.candidates, p.pool):
+        yield from _unknown_arms(p, inject.arms, inject.notebook)
+    used = {function.task_id for function in gold.functions[: p.n_functions]}
+    faults = [gold.groups[task_id] for task_id in gold.faults.task_id if task_id in used]
+    yield from _too_many_real(p, faults, "faults", sweep_real=[p.sweep_real] if p.sweep_added or p.arms else [])
+    yield from _finetune(study, p)
+
+
+def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gold) -> Iterator[str]:
+    write, select = study.params_of(WriteClones.notebook), study.params_of(ValidateAndSelect.notebook)
+    if write and select and (write.clone_candidates, select.clones) == (select.clone_candidates, p.clones):
+        yield from _unknown_arms(p, write.clone_arms, write.notebook)
+    yield from _lines(
+        _parsed, study.root / p.gold / "clone_examples.json", lambda path: load_examples(path, p.examples)
+    )
+    pairs = [
+        gold.groups[function.task_id] for function in gold.functions[: p.n_functions] for _ in range(PAIRS_A_PROBLEM)
+    ]
+    yield from _too_many_real(p, pairs, "pairs", arm_real=[p.arm_real] if p.arms else [])
+    yield from _finetune(study, p)
+
+
+def _finetune(study: Study, p: Finetuning) -> Iterator[str]:
     if p.encoder_conditions and p.encoder_seeds:
         yield from _lines(_check_encoder, p.encoder, study.root)
-    path = humanevalpack.find_humanevalpack() if p.external else None
+    path = EXTERNAL[p.notebook].find() if p.external else None
     if path:
-        yield from _lines(humanevalpack.read_rows, path)
+        yield from _lines(EXTERNAL[p.notebook].verify, path)
 
 
-def _unknown_arms(study: Study, p: FinetuneFaultLocalization) -> Iterator[str]:
-    """Arms that 02 does not ask for, where this pool comes from the 02 of the same profile."""
-    inject, select = study.params_of(InjectFaults.notebook), study.params_of(ValidateAndSelect.notebook)
-    if not inject or not select or (inject.candidates, select.pool) != (select.candidates, p.pool):
-        return
+def _unknown_arms(p: Finetuning, known: Sequence[str], asked_by: str) -> Iterator[str]:
+    """Arms that the notebook which asks the generators does not ask for."""
     for field, arm in [("main_arm", p.main_arm), *(("arms", arm) for arm in p.arms)]:
-        if arm not in inject.arms:
-            yield f"{field}: {arm!r} is not among the arms of {inject.notebook}{hint(arm, inject.arms)}"
+        if arm not in known:
+            yield f"{field}: {arm!r} is not among the arms of {asked_by}{hint(arm, known)}"
 
 
-def _too_many_real(p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
-    """Numbers of real faults that are larger than what the smallest fold can have."""
+def _too_many_real(p: Finetuning, groups: Sequence[int], items: str, **more: Sequence[int]) -> Iterator[str]:
+    """Numbers of real items that are larger than what the smallest fold can have; ``groups`` has one entry an item."""
     from llmexp_utils.conditions import REAL_FREE
 
-    used = {function.task_id for function in gold.functions[: p.n_functions]}
-    groups = [gold.groups[task_id] for task_id in gold.faults.task_id if task_id in used]
     have, fold = min((sum(benchmarks.split_of(group, fold) == "train" for group in groups), fold) for fold in p.folds)
     asked = {
         "n_real": p.n_real if set(p.conditions) - set(REAL_FREE) else [],
-        "sweep_real": [p.sweep_real] if p.sweep_added or p.arms else [],
         "encoder_real": [p.encoder_real] if p.encoder_seeds and set(p.encoder_conditions) - set(REAL_FREE) else [],
+        **more,
     }
     for field, numbers in asked.items():
         if max(numbers, default=0) > have:
-            yield f"{field}: fold {fold} has {have} real training faults, {max(numbers)} were asked for"
+            yield f"{field}: fold {fold} has {have} real training {items}, {max(numbers)} were asked for"
 
 
 def _check_encoder(name: str, root: Path) -> None:
@@ -242,17 +263,19 @@ def _check_encoder(name: str, root: Path) -> None:
 
 
 def _warnings(study: Study, names: Sequence[str]) -> list[str]:
-    name = FinetuneFaultLocalization.notebook
-    if name not in names or not study.params[name].external or humanevalpack.find_local():
-        return []
-    advice = "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached"
-    return [f"{name}: HumanEvalPack was not found, so `external: true` tests on nothing more; {advice}"]
+    lines = []
+    for name, source in EXTERNAL.items():
+        if name in names and study.params[name].external and not source.find_local():
+            missing = f"{source.name} was not found, so `external: true` tests on nothing more"
+            lines.append(f"{name}: {missing}; {source.advice}")
+    return lines
 
 
 CHECKS: dict[str, Callable[[Study, Any, Gold], Iterator[str]]] = {
     StartHere.notebook: _start_here,
     InjectFaults.notebook: _inject_faults,
     WriteClones.notebook: _write_clones,
-    FinetuneFaultLocalization.notebook: _finetune,
+    FinetuneFaultLocalization.notebook: _finetune_fault_localization,
+    FinetuneCloneDetection.notebook: _finetune_clone_detection,
 }
 """Problems of a notebook beyond its gold folder, one line each."""

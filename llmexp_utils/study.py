@@ -17,7 +17,7 @@ from pathlib import Path
 from llmexp_utils import freshness, progress
 from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.execute import execute
-from llmexp_utils.humanevalpack import local_hash
+from llmexp_utils.external import EXTERNAL
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.notebooks import read_cells
 from llmexp_utils.params import Params, hint
@@ -54,7 +54,8 @@ class Study:
         except StudyError as error:
             raise StudyError(f"{name}: {error}") from None
         if getattr(self.params[name], "external", False):
-            parts["HumanEvalPack"] = local_hash()  # the one input that is no parameter: it may come later
+            source = EXTERNAL[name]  # the one input that is no parameter: it may come later
+            parts[source.name] = source.local_hash()
         return parts
 
     def params_of(self, name: str) -> Params | None:

@@ -16,7 +16,7 @@ from llmexp_utils.examples import load_examples, rank_examples
 from llmexp_utils.gold_clones import GoldClone, clone_examples, clone_frame, read_clones
 from llmexp_utils.paths import gold_dir
 
-SAMPLES = {"from_spec": 3, "rewrite": 3}
+SAMPLES = {"gen/from_spec": 3, "gen/rewrite": 3}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.paths import gold_dir, recordings_dir
 
 CLONES = "03_write_clones"
+PAIRS = "06_finetune_clone_detection"
 START, INJECT, TUNE = "00_start_here", "02_inject_faults", "05_finetune_fault_localization"
 ARM = "qwen2.5-coder-0.5b/line/uniform"
 ONE = f"  arms: [{ARM}]\n  n_functions: 1\n"
@@ -76,7 +77,8 @@ def test_only_what_is_about_to_run_is_checked(say: Callable[..., list[str]], mon
 
 def test_notebooks_after_a_waiting_one_are_checked_too(tmp_path: Path, root: Path) -> None:
     opened = study.open_study(root, root / "params" / "study.yaml")
-    assert preflight.downstream(opened, ["04_validate_and_select"]) == ["04_validate_and_select", TUNE, "07_results"]
+    after = ["04_validate_and_select", TUNE, PAIRS, "07_results"]
+    assert preflight.downstream(opened, ["04_validate_and_select"]) == after
     assert preflight.downstream(opened, [START]) == [START]
 
 
@@ -176,6 +178,18 @@ def test_more_real_faults_than_the_smallest_fold_has(say: Callable[..., list[str
     )
     assert say(f"{TUNE}:\n  {sizes} [196]\n", "notebook", TUNE, code=0) == []
     assert say(f"{TUNE}:\n  {sizes} [197]\n  conditions: [C5m]\n", "notebook", TUNE, code=0) == []
+
+
+def test_more_real_pairs_than_the_smallest_fold_has_and_unknown_arms_of_clones(say: Callable[..., list[str]]) -> None:
+    sizes = "n_functions: 164\n  folds: [0, 1, 2, 3, 4]\n  encoder_conditions: []\n  n_real:"
+    (line,) = say(f"{PAIRS}:\n  {sizes} [8, 393]\n", "notebook", PAIRS)
+    assert line.startswith(f"error: {PAIRS}: n_real: fold ") and line.endswith(
+        "has 392 real training pairs, 393 were asked for"
+    )
+    common = "common:\n  clone_candidates: runs/a\n  clones: runs/b\n"
+    arms = "main_arm: qwen2.5-coder-1.5b/rewrite\n  arms: [other/rewrite]\n  encoder_conditions: []\n"
+    (line,) = say(f"{common}{PAIRS}:\n  {arms}", "notebook", PAIRS)
+    assert line.startswith(f"error: {PAIRS}: arms: 'other/rewrite' is not among the arms of {CLONES}")
 
 
 def test_an_encoder_that_cannot_be_loaded(say: Callable[..., list[str]], tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""Data of other people that a notebook also tests on where ``external: true`` asks for it, if they are at hand.
+
+They are the only inputs that are no parameter: results depend on whether they were at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmexp_utils import condefects, humanevalpack
+
+
+class External(NamedTuple):
+    """A benchmark by other people, where it may be, and how it is verified."""
+
+    name: str
+    advice: str
+    find: Callable[[], Path | None]
+    find_local: Callable[[], Path | None]
+    local_hash: Callable[[], str]
+    verify: Callable[[Path], Any]
+
+
+EXTERNAL = {
+    "05_finetune_fault_localization": External(
+        "HumanEvalPack",
+        "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        humanevalpack.find_humanevalpack,
+        humanevalpack.find_local,
+        humanevalpack.local_hash,
+        humanevalpack.read_rows,
+    ),
+    "06_finetune_clone_detection": External(
+        "ConDefects",
+        "put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects",
+        condefects.find_condefects,
+        condefects.find_condefects,
+        condefects.local_hash,
+        condefects.verify,
+    ),
+}
