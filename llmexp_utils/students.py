@@ -75,7 +75,7 @@ class FineTuned:
         from llmexp_utils.encoders import weights_id
 
         settings = {name: value for name, value in asdict(self).items() if name != "cache"}
-        code = modules_hash(("encoder_student", "encoders", "line_classifier", "line_windows"))
+        code = modules_hash(("encoder_student", "encoders", "fine_tuning", "line_classifier", "line_windows"))
         libraries = {name: version(name) for name in ("torch", "transformers")}
         return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
 
