@@ -23,9 +23,10 @@ import torch
 from llmexp_utils import adapter
 from llmexp_utils.benchmarks import load_humaneval
 from llmexp_utils.reproducible import seeded
+from llmexp_utils.small_training import CLIP, Settings, epochs
 
 HIDDEN, FUNCTIONS, STEPS = 896, 200, 20
-SETTINGS = adapter.Settings()
+SETTINGS = Settings()
 States = Sequence[np.ndarray]
 Labels = Sequence[Sequence[int]]
 
@@ -62,7 +63,7 @@ def one_by_one(loss: Callable[..., torch.Tensor], fused: bool, states: States, l
         value = loss(model, [states[row] for row in rows], [labels[row] for row in rows])
         optimiser.zero_grad()
         value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), adapter.CLIP)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
 
 
@@ -92,7 +93,7 @@ def stacked(runs: int, states: States, labels: Labels) -> None:
 
 def batches(n: int) -> list[list[int]]:
     """Rows of each step."""
-    order = adapter._epochs(n, np.random.default_rng(0))
+    order = epochs(n, np.random.default_rng(0))
     return [[next(order) for _ in range(SETTINGS.batch_size)] for _ in range(STEPS)]
 
 

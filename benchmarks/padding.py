@@ -14,6 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,13 +24,13 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from llmexp_utils.benchmarks import gold_frame, load_humaneval, read_gold
-from llmexp_utils.encoder_student import training_arguments
 from llmexp_utils.encoders import EncoderChoice, load_encoder, quiet
-from llmexp_utils.line_classifier import Item, LineClassifier, LineTrainer, collate, freeze
+from llmexp_utils.fine_tuning import Collate, GroupedTrainer, Item, training_arguments
+from llmexp_utils.line_classifier import LineClassifier, LineItem, collate
 from llmexp_utils.line_windows import encode_functions
 from llmexp_utils.paths import gold_dir
 
-FUNCTIONS = 48
+ITEMS = 48
 BATCH = 16
 
 
@@ -47,10 +48,10 @@ ARMS = (
     Arm("trainer, padded to 512", Trainer, 512),
     Arm("trainer, padded to 256", Trainer, 256),
     Arm("trainer, padded to the batch", Trainer),
-    Arm("similar lengths", LineTrainer, whole=True),
-    Arm("ours: similar lengths, passes of four", LineTrainer),
-    Arm("ours, token embeddings frozen", LineTrainer, choice=EncoderChoice(freeze_embeddings=True)),
-    Arm("ours, lower 3 of 6 layers frozen", LineTrainer, choice=EncoderChoice(frozen_layers=3)),
+    Arm("similar lengths", GroupedTrainer, whole=True),
+    Arm("ours: similar lengths, passes of four", GroupedTrainer),
+    Arm("ours, token embeddings frozen", GroupedTrainer, choice=EncoderChoice(freeze_embeddings=True)),
+    Arm("ours, lower 3 of 6 layers frozen", GroupedTrainer, choice=EncoderChoice(frozen_layers=3)),
 )
 
 
@@ -69,33 +70,48 @@ class Clock(TrainerCallback):
         self.processor.append(time.process_time() - self.began[1])
 
 
-def counting_collator(pad: int, pad_to: int, shapes: list[tuple[int, int]]) -> Callable[[Sequence[Item]], dict]:
+class Task(NamedTuple):
+    """What is trained: a model, its training items, and how batches are made of them."""
+
+    model: torch.nn.Module
+    items: Sequence[Item]
+    collate: Collate
+    pad: int
+
+
+def fault_lines(arm: Arm) -> Task:
+    """The lines of gold faults (:mod:`llmexp_utils.encoder_student`)."""
+    gold = gold_frame(read_gold(gold_dir() / "faults.jsonl"), load_humaneval()).sample(ITEMS, random_state=0)
+    backbone, tokenizer, window = load_encoder(arm.choice)
+    functions = encode_functions(gold["code"], tokenizer, min(window, arm.pad_to or window))
+    items = [LineItem(function, lines) for function, lines in zip(functions, gold["lines"], strict=True)]
+    pad = tokenizer.pad_token_id
+    return Task(LineClassifier(backbone), items, lambda batch: collate(batch, pad), pad)
+
+
+def counting_collator(task: Task, pad_to: int, shapes: list[tuple[int, int]]) -> Collate:
     """Collator that pads on to ``pad_to`` tokens and notes (tokens computed, tokens of code) a batch."""
 
     def collator(items: Sequence[Item]) -> dict[str, torch.Tensor]:
-        batch = collate(items, pad)
+        batch = task.collate(items)
         extra = max(0, pad_to - batch["input_ids"].shape[1])
-        for name, value in (("input_ids", pad), ("attention_mask", 0)):
-            batch[name] = torch.nn.functional.pad(batch[name], (0, extra), value=value)
+        for name, value in {"input_ids": task.pad, "attention_mask": 0, "token_type_ids": 0}.items():
+            if name in batch:
+                batch[name] = torch.nn.functional.pad(batch[name], (0, extra), value=value)
         shapes.append((batch["input_ids"].numel(), int(batch["attention_mask"].sum())))
         return batch
 
     return collator
 
 
-def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
-    """Train one arm for one pass over ``frame``."""
-    torch.manual_seed(0)
-    backbone, tokenizer, window = load_encoder(arm.choice)
-    freeze(backbone, arm.choice.frozen_layers, arm.choice.freeze_embeddings)
-    functions = encode_functions(frame["code"], tokenizer, min(window, arm.pad_to or window))
-    items = [Item(function=f, lines=lines) for f, lines in zip(functions, frame["lines"], strict=True)]
+def measure(arm: Arm, task: Task, folder: str) -> dict[str, object]:
+    """Train one arm for one pass over the task's items."""
     shapes: list[tuple[int, int]] = []
-    grouped = arm.trainer is LineTrainer
+    grouped = arm.trainer is GroupedTrainer
     one_pass = {"per_device_train_batch_size": BATCH, "gradient_accumulation_steps": 1}
     arguments = training_arguments(
         folder,
-        steps=len(items) // BATCH,
+        steps=len(task.items) // BATCH,
         batch_size=BATCH,
         train_sampling_strategy="group_by_length" if grouped else "random",
         remove_unused_columns=False,
@@ -104,17 +120,15 @@ def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
         dataloader_pin_memory=False,
         **({} if grouped and not arm.whole else one_pass),
     )
-    clock, collator = Clock(), counting_collator(tokenizer.pad_token_id, arm.pad_to, shapes)
-    trainer = arm.trainer(
-        LineClassifier(backbone), arguments, data_collator=collator, train_dataset=items, callbacks=[clock]
-    )
+    clock, collator = Clock(), counting_collator(task, arm.pad_to, shapes)
+    trainer = arm.trainer(task.model, arguments, data_collator=collator, train_dataset=task.items, callbacks=[clock])
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     computed, useful = np.sum(shapes, axis=0)
     return {
         "arm": arm.name,
         "steps": len(clock.wall),
-        "functions": len(items),
+        "items": len(task.items),
         "tokens_per_step": round(computed / len(clock.wall)),
         "useful_share": round(useful / computed, 3),
         "processor_seconds_per_step": round(float(np.mean(clock.processor)), 2),
@@ -123,25 +137,27 @@ def measure(arm: Arm, frame: pd.DataFrame, folder: str) -> dict[str, object]:
     }
 
 
-def run(arm: Arm) -> dict[str, object]:
+def run(arm: Arm, prepare: Callable[[Arm], Task]) -> dict[str, object]:
     """Measure one arm in a fresh process, after one step that warms up the libraries."""
     torch.set_num_threads(1)
-    gold = gold_frame(read_gold(gold_dir() / "faults.jsonl"), load_humaneval())
-    frame = gold.sample(FUNCTIONS, random_state=0)
+    torch.manual_seed(0)
     with quiet(), tempfile.TemporaryDirectory() as folder:
-        measure(ARMS[-1], frame.sort_values("code", key=lambda code: code.str.len()).iloc[:BATCH], folder)
-        return measure(arm, frame, folder)
+        first = prepare(ARMS[-1])
+        shortest = sorted(first.items, key=lambda item: item.size)[:BATCH]
+        measure(ARMS[-1], first._replace(items=shortest), folder)
+        del first
+        return measure(arm, prepare(arm), folder)
 
 
-def main() -> None:
-    """Measure every arm, print the table and write it."""
+def compare(prepare: Callable[[Arm], Task], arms: Sequence[Arm], path: Path) -> None:
+    """Measure every arm on one task, print the table and write it."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        table = pd.DataFrame(pool.imap(run, ARMS))
+        table = pd.DataFrame(pool.imap(partial(run, prepare=prepare), arms))
     seconds = table["processor_seconds_per_step"]
     table["speed_up"] = (seconds.iloc[0] / seconds).round(2)
-    table.to_csv(Path(__file__).with_suffix(".csv"), index=False)
+    table.to_csv(path, index=False)
     print(table.to_string(index=False))
 
 
 if __name__ == "__main__":
-    main()
+    compare(fault_lines, ARMS, Path(__file__).with_suffix(".csv"))

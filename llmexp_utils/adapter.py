@@ -6,32 +6,19 @@ so that a line's score may depend on the lines below it, and lines are ranked wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmexp_utils.reproducible import one_thread, seeded
+from llmexp_utils.reproducible import one_thread
+from llmexp_utils.small_training import Settings, fit
 
 if TYPE_CHECKING:
     import torch
 
 POSITIONS = 64
 HEADS, LAYERS, DROPOUT = 4, 2, 0.1
-WARM_UP = 0.1
-CLIP = 1.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an adapter is trained; equal for all conditions."""
-
-    steps: int = 200
-    batch_size: int = 16
-    learning_rate: float = 5e-4
-    width: int = 160
-    weight_decay: float = 0.01
 
 
 def build(hidden: int, width: int) -> torch.nn.Module:
@@ -94,24 +81,11 @@ def train(
     seed : int
         Decides initial weights, dropout and order: the same call gives the same weights.
     """
-    import torch
 
-    with seeded(seed):
-        model = build(states[0].shape[1], settings.width).train()
-        optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, settings.steps))
-        order = _epochs(len(states), np.random.default_rng(seed))
-        for _ in range(settings.steps):
-            rows = [next(order) for _ in range(settings.batch_size)]
-            loss = _loss(model, [states[row] for row in rows], [labels[row] for row in rows])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            optimiser.step()
-            schedule.step()
-    return model.eval()
+    def loss(model: torch.nn.Module, rows: list[int]) -> torch.Tensor:
+        return _loss(model, [states[row] for row in rows], [labels[row] for row in rows])
+
+    return fit(lambda: build(states[0].shape[1], settings.width), loss, len(states), settings, seed)
 
 
 def score(model: torch.nn.Module, states: Sequence[np.ndarray], batch_size: int = 32) -> list[np.ndarray]:
@@ -125,17 +99,6 @@ def score(model: torch.nn.Module, states: Sequence[np.ndarray], batch_size: int 
             logits = model(inputs, lengths).double().numpy()
             scores += np.split(logits, np.cumsum(lengths.tolist())[:-1])
     return scores
-
-
-def _rate(step: int, steps: int) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    return min((step + 1) / max(1.0, WARM_UP * steps), (steps - step) / steps)
-
-
-def _epochs(n: int, rng: np.random.Generator) -> Iterator[int]:
-    """Endless order: every item once before any comes again."""
-    while True:
-        yield from rng.permutation(n).tolist()
 
 
 def _loss(model: torch.nn.Module, states: Sequence[np.ndarray], labels: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -56,7 +56,7 @@ class Encoder(NamedTuple):
 
 
 def load_encoder(choice: EncoderChoice | str) -> Encoder:
-    """Load an encoder in float32.
+    """Load an encoder in float32, the parts that the choice freezes excluded from training.
 
     Raises
     ------
@@ -83,7 +83,8 @@ def load_encoder(choice: EncoderChoice | str) -> Encoder:
     if hasattr(backbone, "decoder"):  # the T5 and BART families: only their encoder is used
         backbone = backbone.get_encoder()
     if hasattr(backbone, "pooler"):
-        backbone.pooler = None  # it reads [CLS], which no line does
+        backbone.pooler = None  # it reads [CLS], which no student does
+    _freeze(backbone, choice.frozen_layers, choice.freeze_embeddings)
     return Encoder(backbone, tokenizer, _window(choice, backbone, tokenizer))
 
 
@@ -133,6 +134,29 @@ def _no_encoder(name: str, error: Exception) -> StudyError:
         f"encoder {name!r} cannot be loaded: give {MINILM!r}, a folder with a model and its tokenizer, "
         f"or a name on the model hub ({reason})"
     )
+
+
+def _freeze(backbone: PreTrainedModel, layers: int, embeddings: bool) -> None:
+    """Exclude the token embeddings, or all up to the lowest ``layers`` with them, from training."""
+    from torch import nn
+
+    if embeddings:
+        backbone.get_input_embeddings().requires_grad_(False)
+    if not layers:
+        return
+    depth = backbone.config.num_hidden_layers
+    if layers > depth:
+        raise StudyError(f"frozen_layers is {layers}, but the encoder has {depth} layers")
+    name, blocks = next(
+        (name, module)
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == depth
+    )
+    for parameter_name, parameter in backbone.named_parameters():
+        if parameter_name.startswith(f"{name}."):
+            break
+        parameter.requires_grad_(False)  # one trainable parameter down here would keep the whole backward pass
+    blocks[:layers].requires_grad_(False)
 
 
 def _window(choice: EncoderChoice, backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

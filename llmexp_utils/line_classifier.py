@@ -1,4 +1,4 @@
-"""A pretrained encoder with one logit a line, its batches and its training loop.
+"""A pretrained encoder with one logit a line, and its batches.
 
 The softmax over the lines of a function ranks them; the loss is the cross-entropy with the target mass spread
 evenly over the labelled lines (after arXiv 2408.08553, which classifies lines with a fine-tuned encoder).
@@ -7,25 +7,30 @@ evenly over the labelled lines (after arXiv 2408.08553, which classifies lines w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 
-from llmexp_utils.errors import StudyError
-from llmexp_utils.line_windows import GROUP, EncodedFunction, grouped_order
+from llmexp_utils.line_windows import EncodedFunction
 
 NO_LINE = torch.finfo(torch.float32).min  # logit of a place without a line: finite, because 0 * -inf is nan
 
 
-class Item(TypedDict):
+@dataclass(frozen=True)
+class LineItem:
     """One training example: a function and the numbers (1-based) of its faulty lines."""
 
     function: EncodedFunction
     lines: Sequence[int]
+
+    @property
+    def size(self) -> int:
+        """Length of the function's longest window, in tokens."""
+        return self.function.size
 
 
 class LineClassifier(nn.Module):
@@ -79,9 +84,9 @@ class LineClassifier(nn.Module):
         return {"loss": nn.functional.cross_entropy(logits, targets), "logits": logits}
 
 
-def collate(items: Sequence[Item], pad: int) -> dict[str, torch.Tensor]:
+def collate(items: Sequence[LineItem], pad: int) -> dict[str, torch.Tensor]:
     """Batch of functions, padded to the longest of its windows (``pad`` = id of the padding token)."""
-    functions = [item["function"] for item in items]
+    functions = [item.function for item in items]
     windows = [torch.tensor(window) for function in functions for window in function.windows]
     before = np.cumsum([0, *(len(function.windows) for function in functions)])
     reads = [
@@ -99,26 +104,6 @@ def collate(items: Sequence[Item], pad: int) -> dict[str, torch.Tensor]:
     }
 
 
-class LineTrainer(Trainer):
-    """``Trainer`` that takes the whole run's batches from :func:`grouped_order`.
-
-    ``train_sampling_strategy="group_by_length"`` groups by length, any other value shuffles. The order
-    depends on the seed alone, so a resumed run sees the batches that it would have seen.
-    """
-
-    def _get_train_sampler(self, train_dataset: Sequence[Item] | None = None) -> list[int]:
-        arguments = self.args
-        grouped = arguments.train_sampling_strategy == "group_by_length"
-        passes = arguments.gradient_accumulation_steps
-        return grouped_order(
-            [item["function"].size for item in train_dataset or self.train_dataset],
-            arguments.max_steps * passes,
-            arguments.train_batch_size,
-            np.random.default_rng(arguments.seed),
-            group=GROUP * passes if grouped else 1,
-        )
-
-
 def score_lines(
     model: LineClassifier, functions: Sequence[EncodedFunction], pad: int, batch_size: int = 16
 ) -> list[np.ndarray]:
@@ -131,7 +116,7 @@ def score_lines(
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            batch = collate([Item(function=functions[n], lines=()) for n in chosen], pad)
+            batch = collate([LineItem(functions[n], ()) for n in chosen], pad)
             batch.pop("targets")
             logits = model(**{name: value.to(device) for name, value in batch.items()})["logits"].cpu().numpy()
             for n, row in zip(chosen, logits, strict=True):
@@ -139,29 +124,8 @@ def score_lines(
     return scores
 
 
-def freeze(backbone: PreTrainedModel, layers: int, embeddings: bool) -> None:
-    """Exclude the token embeddings, or all up to the lowest ``layers`` with them, from training."""
-    if embeddings:
-        backbone.get_input_embeddings().requires_grad_(False)
-    if not layers:
-        return
-    depth = backbone.config.num_hidden_layers
-    if layers > depth:
-        raise StudyError(f"frozen_layers is {layers}, but the encoder has {depth} layers")
-    name, blocks = next(
-        (name, module)
-        for name, module in backbone.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == depth
-    )
-    for parameter_name, parameter in backbone.named_parameters():
-        if parameter_name.startswith(f"{name}."):
-            break
-        parameter.requires_grad_(False)  # one trainable parameter down here would keep the whole backward pass
-    blocks[:layers].requires_grad_(False)
-
-
-def _target(item: Item) -> torch.Tensor:
-    target = torch.zeros(len(item["function"].reads))
-    for line in item["lines"]:
-        target[line - 1] = 1 / len(item["lines"])
+def _target(item: LineItem) -> torch.Tensor:
+    target = torch.zeros(len(item.function.reads))
+    for line in item.lines:
+        target[line - 1] = 1 / len(item.lines)
     return target

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 INDENT = "<indent>"
 INDENT_WIDTH = 4
 OVERLAP = 4  # a quarter of the window is shared with the window before
-GROUP = 16  # optimiser steps whose functions are sorted by length together: 97 % useful tokens in passes of four
 
 
 class Window(NamedTuple):
@@ -122,44 +121,6 @@ def split_windows(sizes: Sequence[int], capacity: int) -> list[Window]:
     inner = [(later[0] + earlier[1] + 1) // 2 for earlier, later in pairwise(spans)]
     bounds = [0, *inner, len(sizes)]
     return [Window(*span, *bounds[n : n + 2]) for n, span in enumerate(spans)]
-
-
-def grouped_order(
-    sizes: Sequence[int], batches: int, batch_size: int, rng: np.random.Generator, group: int = GROUP
-) -> list[int]:
-    """Order of training items for a whole run, in which every batch holds items of similar length.
-
-    The library's own sampler sorts within a quarter of an epoch at most, which is no grouping at all for a
-    few dozen items, ends each epoch with an odd batch, and cannot be resumed within an epoch. Here
-    permutations of the items follow one another, are sorted in pieces of ``group`` batches (never more than
-    an epoch, so that a batch is not made of copies of one item), and the batches of a piece are shuffled.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Length of each item, in tokens.
-    batches, batch_size : int
-        Number of batches of the run, items in each.
-    group : int
-        1 gives plain shuffling.
-
-    Returns
-    -------
-    list of int
-        ``batches * batch_size`` positions in ``sizes``.
-    """
-    length = np.asarray(sizes)
-    total = batches * batch_size
-    epochs = -(-total // len(length))
-    stream = np.concatenate([rng.permutation(len(length)) for _ in range(epochs)])[:total]
-    piece = batch_size * max(1, min(group, len(length) // batch_size))
-    order: list[int] = []
-    for start in range(0, total, piece):
-        part = stream[start : start + piece]
-        if group > 1:
-            part = part[np.argsort(length[part], kind="stable")]
-        order += rng.permutation(part.reshape(-1, batch_size)).ravel().tolist()
-    return order
 
 
 def _encode(lines: list[list[int]], prefix: list[int], separator: int, window: int) -> EncodedFunction:

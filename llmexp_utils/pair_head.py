@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmexp_utils.adapter import CLIP, WARM_UP, Settings
 from llmexp_utils.errors import StudyError
-from llmexp_utils.line_windows import grouped_order
-from llmexp_utils.reproducible import one_thread, seeded
+from llmexp_utils.reproducible import one_thread
+from llmexp_utils.small_training import Settings, fit
 
 if TYPE_CHECKING:
     import torch
@@ -70,28 +69,15 @@ def train(left: np.ndarray, right: np.ndarray, labels: Sequence[int], settings: 
         If one of the two labels is missing: there is nothing to tell apart.
     """
     import torch
-    from transformers import get_linear_schedule_with_warmup
 
     if set(labels) != {0, 1}:
         raise StudyError(f"the training pairs have the labels {sorted(set(labels))}: a student needs clones and others")
-    with seeded(seed):
-        model = build(left.shape[1], settings.width).train()
-        optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-        schedule = get_linear_schedule_with_warmup(optimiser, int(WARM_UP * settings.steps), settings.steps)
-        order = grouped_order(
-            [1] * len(left), settings.steps, settings.batch_size, np.random.default_rng(seed), group=1
-        )
-        one, other, target = torch.from_numpy(left), torch.from_numpy(right), torch.tensor(labels, dtype=torch.float32)
-        for rows in np.reshape(order, (settings.steps, settings.batch_size)).tolist():
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(model(one[rows], other[rows]), target[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            optimiser.step()
-            schedule.step()
-    return model.eval()
+    one, other, target = torch.from_numpy(left), torch.from_numpy(right), torch.tensor(labels, dtype=torch.float32)
+
+    def loss(model: torch.nn.Module, rows: list[int]) -> torch.Tensor:
+        return torch.nn.functional.binary_cross_entropy_with_logits(model(one[rows], other[rows]), target[rows])
+
+    return fit(lambda: build(left.shape[1], settings.width), loss, len(left), settings, seed)
 
 
 def score(model: torch.nn.Module, left: np.ndarray, right: np.ndarray) -> np.ndarray:

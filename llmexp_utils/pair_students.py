@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.adapter import Settings
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.small_training import Settings
 
 Scores = Sequence[np.ndarray]
 
@@ -35,7 +35,7 @@ class FrozenPairs:
         from llmexp_utils.lower_layers import model_id
         from llmexp_utils.states import GENERATOR, weights
 
-        code = modules_hash(("adapter", "pair_head", "hidden_states", "line_windows", "lower_layers", "states"))
+        code = modules_hash(("hidden_states", "lower_layers", "pair_head", "small_training", "states"))
         return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:

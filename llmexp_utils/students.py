@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.adapter import Settings
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.small_training import Settings
 
 Scores = Sequence[np.ndarray]
 
@@ -35,7 +35,7 @@ class FrozenLLM:
         from llmexp_utils.lower_layers import model_id
         from llmexp_utils.states import GENERATOR, weights
 
-        code = modules_hash(("adapter", "hidden_states", "lower_layers", "states"))
+        code = modules_hash(("adapter", "hidden_states", "lower_layers", "small_training", "states"))
         return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
@@ -75,7 +75,7 @@ class FineTuned:
         from llmexp_utils.encoders import weights_id
 
         settings = {name: value for name, value in asdict(self).items() if name != "cache"}
-        code = modules_hash(("encoder_student", "encoders", "line_classifier", "line_windows"))
+        code = modules_hash(("encoder_student", "encoders", "fine_tuning", "line_classifier", "line_windows"))
         libraries = {name: version(name) for name in ("torch", "transformers")}
         return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
 

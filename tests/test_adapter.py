@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from llmexp_utils import adapter
+from llmexp_utils.small_training import Settings
 
-SMALL = adapter.Settings(steps=60, batch_size=8, learning_rate=3e-3, width=32)
+SMALL = Settings(steps=60, batch_size=8, learning_rate=3e-3, width=32)
 
 
 def toy(n=40, hidden=12, seed=0):
@@ -62,15 +63,5 @@ def test_all_labelled_lines_share_the_target():
 
 
 def test_size_is_about_one_million():
-    model = adapter.build(896, adapter.Settings().width)
+    model = adapter.build(896, Settings().width)
     assert 0.7e6 < sum(parameter.numel() for parameter in model.parameters()) < 1.1e6
-
-
-def test_every_item_comes_before_any_comes_again():
-    order = adapter._epochs(5, np.random.default_rng(0))
-    assert sorted(next(order) for _ in range(5)) == list(range(5))
-
-
-def test_rate_warms_up_and_ends_at_zero():
-    rates = [adapter._rate(step, 100) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(0.91) and rates[-1] == pytest.approx(0.01)

@@ -10,13 +10,9 @@ import pytest
 import torch
 from tiny_encoders import FAMILIES, faults, make_encoder
 
-from llmexp_utils import line_classifier
-from llmexp_utils.encoder_student import (
-    EncoderChoice,
-    LineScores,
-    load_encoder,
-    train_and_score,
-)
+from llmexp_utils import encoder_student, fine_tuning, line_classifier
+from llmexp_utils.encoder_student import LineScores, train_and_score
+from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_windows import encode_functions
 
@@ -85,7 +81,7 @@ def test_the_loss_spreads_its_mass_over_the_labelled_lines(encoders: dict[str, s
     backbone, tokenizer, window = load_encoder(encoders["bert"])
     model = line_classifier.LineClassifier(backbone).eval()
     functions = encode_functions(["a\nb\nc\n", "a\nb\n"], tokenizer, window)
-    items = [line_classifier.Item(function=f, lines=n) for f, n in zip(functions, ([1, 3], [2]), strict=True)]
+    items = [line_classifier.LineItem(f, n) for f, n in zip(functions, ([1, 3], [2]), strict=True)]
     output = model(**line_classifier.collate(items, 0))
     first, second = (torch.log_softmax(row[:n], 0) for row, n in zip(output["logits"], (3, 2), strict=True))
     torch.testing.assert_close(output["loss"], -((first[0] + first[2]) / 2 + second[1]) / 2)
@@ -109,7 +105,7 @@ def test_a_killed_run_continues_to_the_same_scores(
     run: Callable[..., LineScores], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: str
 ) -> None:
     expected = run(family, output_dir=tmp_path / "whole")
-    step, calls = line_classifier.LineTrainer.training_step, []
+    step, calls = fine_tuning.GroupedTrainer.training_step, []
 
     def dying(*given: object, **named: object) -> torch.Tensor:
         calls.append(1)
@@ -117,7 +113,7 @@ def test_a_killed_run_continues_to_the_same_scores(
             raise KeyboardInterrupt
         return step(*given, **named)
 
-    monkeypatch.setattr(line_classifier.LineTrainer, "training_step", dying)
+    monkeypatch.setattr(fine_tuning.GroupedTrainer, "training_step", dying)
     with pytest.raises(KeyboardInterrupt):
         run(family)
     (kept,) = (tmp_path / "runs").glob("*/checkpoint-*")
@@ -133,7 +129,7 @@ def test_a_checkpoint_of_other_data_is_not_taken_up(
 ) -> None:
     frames = (faults(40, 9), faults(8, 2), faults(12, 3))
     expected = run(frames=frames, output_dir=tmp_path / "whole")
-    monkeypatch.setattr("llmexp_utils.encoder_student.shutil.rmtree", lambda *given, **named: None)
+    monkeypatch.setattr("llmexp_utils.fine_tuning.shutil.rmtree", lambda *given, **named: None)
     run()
     assert list((tmp_path / "runs").glob("*/checkpoint-*"))
     assert same(run(frames=frames), expected)
@@ -142,28 +138,27 @@ def test_a_checkpoint_of_other_data_is_not_taken_up(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_parts_are_frozen_from_the_bottom(encoders: dict[str, str], family: str) -> None:
     def trained(**settings: int) -> set[str]:
-        backbone = load_encoder(encoders[family]).backbone
-        line_classifier.freeze(backbone, **settings)
+        backbone = load_encoder(EncoderChoice(encoders[family], **settings)).backbone
         return {name for name, value in backbone.named_parameters() if value.requires_grad}
 
-    whole = trained(layers=0, embeddings=False)
+    whole = trained()
     assert whole == {name for name, _ in load_encoder(encoders[family]).backbone.named_parameters()}
     words = {name for name in whole if "word_embeddings" in name or "embed_tokens" in name}
     assert len(words) == 1
-    assert whole - trained(layers=0, embeddings=True) == words
-    upper = trained(layers=1, embeddings=False)
+    assert whole - trained(freeze_embeddings=True) == words
+    upper = trained(frozen_layers=1)
     assert upper
     assert all("layer.1." in name or "block.1." in name or "final" in name for name in upper)
     with pytest.raises(StudyError, match="has 2 layers"):
-        trained(layers=3, embeddings=False)
+        trained(frozen_layers=3)
 
 
 def test_frozen_layers_stay_and_the_rest_moves(
     encoders: dict[str, str], monkeypatch: pytest.MonkeyPatch, run: Callable[..., LineScores]
 ) -> None:
     seen: list[line_classifier.LineClassifier] = []
-    score = line_classifier.score_lines
-    monkeypatch.setattr(line_classifier, "score_lines", lambda model, *rest: seen.append(model) or score(model, *rest))
+    score = encoder_student.score_lines
+    monkeypatch.setattr(encoder_student, "score_lines", lambda model, *rest: seen.append(model) or score(model, *rest))
     run(encoder=EncoderChoice(encoders["bert"], frozen_layers=1))
     before, after = load_encoder(encoders["bert"]).backbone.state_dict(), seen[0].backbone.state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}

@@ -1,4 +1,4 @@
-"""Windows of whole lines, where a line is read, and batches of similar length."""
+"""Windows of whole lines, and where a line is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tiny_encoders import FAMILIES, POSITIONS, make_encoder
 
 from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
-from llmexp_utils.line_windows import EncodedFunction, encode_functions, grouped_order, split_windows
+from llmexp_utils.line_windows import EncodedFunction, encode_functions, split_windows
 
 
 @pytest.fixture(scope="module")
@@ -80,25 +80,6 @@ def test_indent_tokens_show_what_a_bert_tokenizer_drops(encoders: dict[str, str]
     one, other = encode_functions(codes, marked.tokenizer, marked.window, indent_tokens=True)
     assert len(one.windows[0]) == len(other.windows[0]) + 1
     assert marked.backbone.get_input_embeddings().num_embeddings == len(marked.tokenizer)
-
-
-def test_batches_hold_similar_lengths_and_epochs_hold_every_item() -> None:
-    sizes = np.random.default_rng(0).lognormal(4, 0.6, 96).astype(int) + 1
-
-    def useful(group: int) -> float:
-        batches = np.reshape(grouped_order(sizes, 24, 8, np.random.default_rng(1), group), (-1, 8))
-        return float(sizes[batches].sum() / (8 * sizes[batches].max(axis=1)).sum())
-
-    order = grouped_order(sizes, 24, 8, np.random.default_rng(1))
-    assert sorted(order) == sorted([*range(96)] * 2)
-    assert useful(16) > 0.85
-    assert useful(1) < 0.6
-    assert order == grouped_order(sizes, 24, 8, np.random.default_rng(1))
-
-
-def test_a_batch_of_a_tiny_set_is_not_made_of_copies() -> None:
-    order = np.reshape(grouped_order([*range(16)], 32, 8, np.random.default_rng(0)), (-1, 8))
-    assert all(len(set(batch)) == 8 for batch in order)
 
 
 def test_an_encoded_function_knows_its_longest_window() -> None:

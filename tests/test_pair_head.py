@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from llmexp_utils import pair_head
-from llmexp_utils.adapter import Settings
 from llmexp_utils.errors import StudyError
+from llmexp_utils.small_training import Settings
 
 SETTINGS = Settings(steps=150, batch_size=16, learning_rate=3e-3, width=16)
 

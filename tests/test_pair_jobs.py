@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny_pairs import ARM, GROUPS, tiny_pool
 
-from llmexp_utils.adapter import Settings
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
 from llmexp_utils.pair_jobs import retrieval_jobs
 from llmexp_utils.pair_metrics import summarise
 from llmexp_utils.pair_students import FrozenPairs
+from llmexp_utils.small_training import Settings
 from llmexp_utils.train import run_grid
 
 
