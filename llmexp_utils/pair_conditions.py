@@ -17,7 +17,7 @@ import pandas as pd
 from llmexp_utils.benchmarks import rows_of_split
 from llmexp_utils.cloning import CloneArm
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pairs import COLUMNS, described
+from llmexp_utils.pairs import COLUMNS, described, made_for
 from llmexp_utils.select import choose
 
 LLM_CONDITIONS = ("C3", "C4", "C4far", "C5")
@@ -108,7 +108,7 @@ def _real(pool: PairPool, cell: PairCell) -> pd.DataFrame:
             f"fold {cell.fold} has {len(rows)} real training pairs, {cell.n_real} were asked for: lower n_real"
         )
     rng = np.random.default_rng([cell.seed, cell.fold, 0])
-    problems = rows.pair_id.str.rpartition("/")[0]  # a real pair belongs to the problem that it was made for
+    problems = made_for(rows.pair_id)
     order = rng.permutation(sorted(set(problems))).tolist()
     order.sort(key=lambda problem: problem not in pool.shown)
     rank = problems.map({problem: place for place, problem in enumerate(order)})
