@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ def need(frame: pd.DataFrame, columns: list[str], unique: list[str]) -> None:
         raise StudyError(f"cannot draw: two rows for {where}: filter the frame (one student, one generator) first")
 
 
-def by_look(frame: pd.DataFrame, column: str, looks: dict[str, Look]) -> list[tuple[str, pd.DataFrame]]:
+def by_look(frame: pd.DataFrame, column: str, looks: Mapping[str, Look]) -> list[tuple[str, pd.DataFrame]]:
     """Split by a column, in the fixed order of the looks."""
     unknown = sorted(set(frame[column]) - set(looks))
     if unknown:
@@ -39,7 +39,7 @@ def by_look(frame: pd.DataFrame, column: str, looks: dict[str, Look]) -> list[tu
 
 
 def doublings(sizes: Sequence[int]) -> dict[int, float]:
-    """Place of each number of faults on the axis: log2, and zero one step to the left of the smallest."""
+    """Place of each number of faults or pairs on the axis: log2, and zero one step to the left of the smallest."""
     positive = [size for size in sizes if size > 0]
     first = np.log2(min(positive)) - 1 if positive else 0.0
     return {size: float(np.log2(size)) if size > 0 else float(first) for size in sizes}

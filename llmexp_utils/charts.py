@@ -5,7 +5,8 @@ Shares and Top-k are fractions of one; the axes show per cent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from llmexp_utils.axes import by_look, dodge, doublings, legend, need, percent
 from llmexp_utils.errors import StudyError
-from llmexp_utils.plots import CONDITIONS
+from llmexp_utils.plots import CONDITIONS, Look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 BANDS = ("C0", "C3")  # real faults only, and the plainest form of the question: LLM faults chosen at random
 MOST_BANDS = 2  # more than this on one another cannot be read
-AXES = {"n_real": "real faults in training", "n_added": "added faults in training"}
+AXES = {"n_real": "real {} in training", "n_added": "added {} in training"}
+FLOORS = ("--", "-.", (0, (9, 4)), (0, (3, 1, 1, 1, 1, 1)))  # dots are taken: conditions with one number
 
 
 def curve(
@@ -30,6 +32,8 @@ def curve(
     *,
     x: str = "n_real",
     bands: Sequence[str] = BANDS,
+    looks: Mapping[str, Look] = CONDITIONS,
+    items: str = "faults",
     metric: str = "Top-1",
 ) -> Axes:
     """Metric against a number of training faults (a step is a doubling), with 95 % intervals.
@@ -44,11 +48,15 @@ def curve(
         Where to draw.
     frame : DataFrame
         Rows of :func:`llmexp_utils.statistics.bands`: ``condition``, ``x``, ``estimate``, ``low``, ``high``; rows of
-        condition ``floor`` become one dashed line.
+        condition ``floor`` become dashed lines, one a name in the column ``label`` if there is one.
     x : str
         Column of the number: ``n_real`` or ``n_added``.
     bands : sequence of str
         Conditions whose interval is a band, at most two.
+    looks : mapping
+        How conditions look.
+    items : str
+        What is counted on the axis: faults or pairs.
     metric : str
         Name on the axis.
 
@@ -57,11 +65,12 @@ def curve(
     StudyError
         If the frame cannot be drawn, or more than two bands are asked for.
     """
-    need(frame, ["condition", x, "estimate", "low", "high"], ["condition", x])
+    unique = ["condition", x, *(["label"] if "label" in frame else [])]
+    need(frame, ["condition", x, "estimate", "low", "high"], unique)
     if len(bands) > MOST_BANDS:
         raise StudyError(f"cannot draw {len(bands)} bands on one another: name {MOST_BANDS} at most")
     place = doublings(sorted(frame.loc[frame["condition"] != "floor", x].unique()))
-    groups = by_look(frame.sort_values(x), "condition", CONDITIONS)
+    groups = by_look(frame.sort_values(x, kind="stable"), "condition", looks)
     lines = [name for name, rows in groups if name != "floor" and len(rows) > 1]
     single = [name for name, rows in groups if name != "floor" and len(rows) == 1]
     banded = [name for name in lines if name in bands]
@@ -69,21 +78,28 @@ def curve(
     handles: list[Artist] = []
     for condition, rows in groups:
         if condition == "floor":
-            look = CONDITIONS[condition]
-            level = rows["estimate"].mean()
-            handles.append(ax.axhline(level, linestyle="--", linewidth=1, color=look.colour, label=look.label))
+            handles += _floors(ax, rows, looks[condition])
             continue
         centre = np.array([place[size] for size in rows[x]]) + shift[condition]
-        handles += _line(ax, condition, centre, rows, band=condition in banded)
+        handles += _line(ax, looks[condition], centre, rows, band=condition in banded)
     ax.set_xticks(list(place.values()), [f"{size:,}" for size in place])
-    ax.set(xlabel=AXES.get(x, x), ylabel=metric)
+    ax.set(xlabel=AXES.get(x, x).format(items), ylabel=metric)
     percent(ax.yaxis)
     return legend(ax, handles)
 
 
-def _line(ax: Axes, condition: str, x: np.ndarray, rows: pd.DataFrame, *, band: bool) -> list[Artist]:
+def _floors(ax: Axes, rows: pd.DataFrame, look: Look) -> list[Artist]:
+    """A line at each level that needs no training, told apart by its dashes."""
+    labels = rows["label"].fillna(look.label) if "label" in rows else [look.label] * len(rows)
+    return [
+        ax.axhline(level, linestyle=dashes, linewidth=1, color=look.colour, label=label)
+        for level, label, dashes in zip(rows["estimate"], labels, cycle(FLOORS), strict=False)
+    ]
+
+
+def _line(ax: Axes, look: Look, x: np.ndarray, rows: pd.DataFrame, *, band: bool) -> list[Artist]:
     """One condition: its band or its bars, and its marks, joined where there are several."""
-    look, value = CONDITIONS[condition], rows["estimate"].to_numpy(float)
+    value = rows["estimate"].to_numpy(float)
     low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
     if band:
         ax.fill_between(x, low, high, color=look.colour, alpha=0.13, linewidth=0)

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.cells import Cell, Measure, cells, same_items
 from llmexp_utils.errors import StudyError
-from llmexp_utils.statistics import DRAWS, Cell, Resample, cells, interval, paired, resample, rounded
+from llmexp_utils.statistics import DRAWS, Resample, interval, resample, rounded
 
 UNCLEAR = 0.025  # no interval from this share of draws in which more real faults do not help
 
@@ -56,11 +57,11 @@ class Curve:
 
 
 def exchange_rate(
-    per_fault: pd.DataFrame,
+    per_item: pd.DataFrame,
     *,
     rng: np.random.Generator,
     baseline: str = "C0",
-    metric: str = "top1",
+    metric: str | Measure = "top1",
     by: Sequence[str] = ("student",),
     arms: Sequence[str] = ("condition",),
     draws: int = DRAWS,
@@ -69,7 +70,7 @@ def exchange_rate(
 
     Parameters
     ----------
-    per_fault, rng, metric, draws
+    per_item, rng, metric, draws
         See :func:`llmexp_utils.statistics.bands`; the frame has ``condition``, ``n_real`` and ``n_added``.
     baseline : str
         Condition with real faults only, at two or more sizes; leave sizes out of the frame to fit fewer.
@@ -91,11 +92,11 @@ def exchange_rate(
     StudyError
         If a curve has fewer than two sizes, or the cells were not tested on the same faults.
     """
-    added = per_fault[(per_fault["condition"] != baseline) & (per_fault["n_added"] > 0)]
-    real = per_fault[(per_fault["condition"] == baseline) & (per_fault["n_real"] > 0)]
+    added = per_item[(per_item["condition"] != baseline) & (per_item["n_added"] > 0)]
+    real = per_item[(per_item["condition"] == baseline) & (per_item["n_real"] > 0)]
     if added.empty or real.empty:
         raise StudyError(f"no exchange rate: the frame needs {baseline!r} and a condition with added faults")
-    problems = resample(per_fault["task_id"], rng, draws)
+    problems = resample(per_item["task_id"], rng, draws)
     curves = _curves(cells(real, metric, [*by, "n_real"]), problems)
     names, rows = [*by, *arms, "n_real", "n_added"], []
     for key, cell in cells(added, metric, names).items():
@@ -115,34 +116,34 @@ def _curves(real: dict[tuple, Cell], problems: Resample) -> dict[tuple, Curve]:
     for group, points in grouped.items():
         if len(points) > 1:
             sizes = np.array(sorted(points))
-            means = np.array([_means(points[size], problems) for size in sizes])
+            means = np.array([rounded(problems.ratios(points[size])) for size in sizes])
             x = np.log2(sizes) - np.log2(sizes).mean()
             curves[group] = Curve(points, sizes, means, rounded(x @ means / (x @ x)))
             for size in sizes:
-                paired(points[size], points[sizes[-1]], f"curve of real faults, n_real={size}")
+                same_items(points[size], points[sizes[-1]], f"curve of real faults, n_real={size}")
     return curves
 
 
 def _worth(cell: Cell, curve: Curve, problems: Resample, n_real: int, n_added: int) -> dict[str, object]:
     """Read one condition off the curve."""
     if n_real in curve.points:
-        paired(cell, curve.points[n_real], f"n_real={n_real}, n_added={n_added}")
-    value, (start, base) = _means(cell, problems), curve.anchor(n_real)
+        same_items(cell, curve.points[n_real], f"n_real={n_real}, n_added={n_added}")
+    value, (start, base) = rounded(problems.ratios(cell)), curve.anchor(n_real)
     gain = rounded(value - base)
     row = {"value": value[0], "gain": gain[0] if n_real in curve.points else np.nan}
     row |= {"slope": curve.slope[0], "misfit": curve.misfit}
     row |= dict.fromkeys(("n_eq", "n_eq_low", "n_eq_high", "rate", "rate_low", "rate_high"), np.nan)
     if curve.slope[0] <= 0:
-        return row | {"note": "more real faults do not help: no exchange rate"}
+        return row | {"note": f"more real {cell.items} do not help: no exchange rate"}
     n_eq = _invert(start, gain, curve.slope)
     row["n_eq"], notes = n_eq[0], []
     if n_eq[0] > n_real:
         row["rate"] = n_added / (n_eq[0] - n_real)
     else:
-        notes.append("no gain: no number of added faults is worth a real one")
+        notes.append(f"no gain: no number of added {cell.items} is worth a real one")
     flat = float((curve.slope[1:] <= 0).mean())
     if flat > UNCLEAR:
-        return row | {"note": "; ".join([*notes, f"no interval: in {flat:.0%} of draws real faults do not help"])}
+        return row | {"note": "; ".join([*notes, f"no interval: in {flat:.0%} of draws real {cell.items} do not help"])}
     low, high = interval(n_eq[1:])
     row |= {
         "n_eq_low": low,
@@ -153,7 +154,7 @@ def _worth(cell: Cell, curve: Curve, problems: Resample, n_real: int, n_added: i
     if low <= n_real < n_eq[0]:
         notes.append("interval reaches no gain")
     if not curve.sizes[0] <= n_eq[0] <= curve.sizes[-1]:
-        notes.append(f"beyond the measured {curve.sizes[0]} to {curve.sizes[-1]} real faults")
+        notes.append(f"beyond the measured {curve.sizes[0]} to {curve.sizes[-1]} real {cell.items}")
     return row | {"note": "; ".join(notes)}
 
 
@@ -163,7 +164,3 @@ def _invert(start: float, gain: np.ndarray, slope: np.ndarray) -> np.ndarray:
         sloped = start * 2.0 ** (gain / slope)  # exactly the start where nothing is gained
     flat = np.select([gain > 0, gain < 0], [np.inf, 0.0], start)
     return np.where(slope > 0, sloped, flat)
-
-
-def _means(cell: Cell, problems: Resample) -> np.ndarray:
-    return np.concatenate([[rounded(cell.values.mean())], problems.means(cell.values)])

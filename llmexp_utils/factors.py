@@ -10,7 +10,8 @@ Which comparisons are made is fixed by these rules and by what was run, never by
 - *student*: how much more (or less) another student gains from LLM faults than the main one does, over real faults
   only and over mutants, averaged over the numbers of real faults that both students have.
 
-Differences are paired fault by fault and averaged over numbers of real faults before problems are drawn.
+All cells of a comparison are measured on the same faults (or pairs); in each draw of problems their differences are
+averaged over the numbers of real faults.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.errors import StudyError
+from llmexp_utils.cells import Cell, Measure, cells, same_items
 from llmexp_utils.series import ARM
-from llmexp_utils.statistics import DRAWS, Cell, cells, holm, interval, paired, resample, rounded, two_sided_p
+from llmexp_utils.statistics import DRAWS, Resample, holm, interval, resample, rounded, two_sided_p
 
 QUESTIONS = (
     "author: LLM or mutation",
@@ -46,24 +47,32 @@ GAINS = (("C3", "C0"), ("C3", "C2"), ("C4", "C0"), ("C4", "C2"))
 MINUS = "\N{MINUS SIGN}"
 
 
+Terms = tuple[tuple[int, Cell], ...]
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """One planned comparison: ``values`` has the paired differences by fault for each number of real faults."""
+    """One planned comparison: ``terms`` are the cells added (1) and taken off (-1) at each number of real faults."""
 
     question: str
     text: str
-    values: dict[int, pd.Series]
+    terms: dict[int, Terms]
     n_seeds: int
 
-    def pooled(self) -> pd.Series:
-        """Difference of each fault, averaged over the numbers of real faults."""
-        wide = pd.concat(self.values, axis=1)
-        if wide.isna().any(axis=None):
-            raise StudyError(f"{self.text}: not the same faults at every n_real; finish the grid first")
-        return wide.mean(axis=1)
+    @property
+    def first(self) -> Cell:
+        """Any of the cells: all have the same items."""
+        return next(iter(self.terms.values()))[0][1]
+
+    def check(self) -> Comparison:
+        """The comparison itself; StudyError if its cells have not the same items."""
+        for size, terms in self.terms.items():
+            for _, cell in terms:
+                same_items(cell, self.first, f"{self.text}, n_real={size}")
+        return self
 
 
-def planned(faults: pd.DataFrame, student: str, metric: str = "top1") -> list[Comparison]:
+def planned(faults: pd.DataFrame, student: str, metric: str | Measure = "top1") -> list[Comparison]:
     """All comparisons that the rules of this module ask for and that these runs have.
 
     Parameters
@@ -72,8 +81,13 @@ def planned(faults: pd.DataFrame, student: str, metric: str = "top1") -> list[Co
         Rows of :func:`llmexp_utils.series.measured`, all series and students.
     student : str
         The main student; the others are only asked whether they gain more or less.
-    metric : str
-        Column to compare.
+    metric : str or Measure
+        What to compare; the name of a column stands for its mean over faults.
+
+    Raises
+    ------
+    StudyError
+        If the cells of a comparison were not tested on the same faults.
     """
     own = faults[faults["student"] == student]
     grid = own[own["series"] == "grid"]
@@ -83,7 +97,7 @@ def planned(faults: pd.DataFrame, student: str, metric: str = "top1") -> list[Co
         *_arms(own[own["series"] == "arm"], main_arm(grid), metric),
         *_students(faults[faults["series"] == "grid"], student, metric),
     ]
-    return sorted(found, key=lambda one: QUESTIONS.index(one.question))
+    return sorted((one.check() for one in found), key=lambda one: QUESTIONS.index(one.question))
 
 
 def factor_table(comparisons: list[Comparison], *, rng: np.random.Generator, draws: int = DRAWS) -> pd.DataFrame:
@@ -100,16 +114,16 @@ def factor_table(comparisons: list[Comparison], *, rng: np.random.Generator, dra
     -------
     DataFrame
         ``question``, ``comparison``, ``n_real``, ``estimate`` (a share), ``low``, ``high``, ``p``, ``p_holm``,
-        ``n_faults``, ``n_problems``, ``n_seeds``.
+        ``n_faults`` (or the measure's ``items``), ``n_problems``, ``n_seeds``.
     """
-    return _table([(one, _sizes(one), one.pooled()) for one in comparisons], rng, draws)
+    return _table([(one, _sizes(one), list(one.terms)) for one in comparisons], rng, draws)
 
 
 def factor_table_by_size(
     comparisons: list[Comparison], *, rng: np.random.Generator, draws: int = DRAWS
 ) -> pd.DataFrame:
     """The comparisons that :func:`factor_table` averages, one row a number of real faults; a family of its own."""
-    rows = [(one, size, values) for one in comparisons if len(one.values) > 1 for size, values in one.values.items()]
+    rows = [(one, size, [size]) for one in comparisons if len(one.terms) > 1 for size in one.terms]
     return _table(rows, rng, draws)
 
 
@@ -125,7 +139,7 @@ def main_arm(grid: pd.DataFrame) -> tuple[str, ...] | None:
     return tuple(arms.iloc[0]) if len(arms) == 1 else None
 
 
-def _by_size(grid: pd.DataFrame, metric: str) -> dict[str, dict[int, Cell]]:
+def _by_size(grid: pd.DataFrame, metric: str | Measure) -> dict[str, dict[int, Cell]]:
     """Cells of a grid by condition, then by number of real faults."""
     found: dict[str, dict[int, Cell]] = {}
     for (condition, n_real), cell in cells(grid, metric, ["condition", "n_real"]).items():
@@ -135,21 +149,18 @@ def _by_size(grid: pd.DataFrame, metric: str) -> dict[str, dict[int, Cell]]:
 
 def _pairs(grid: dict[str, dict[int, Cell]]) -> Iterator[Comparison]:
     for question, condition, base in PAIRS:
-        values = _difference(grid, condition, base)
-        if values:
-            yield Comparison(question, f"{condition} {MINUS} {base}", values, _seeds(grid[condition]))
+        terms = _difference(grid, condition, base)
+        if terms:
+            yield Comparison(question, f"{condition} {MINUS} {base}", terms, _seeds(grid[condition]))
 
 
-def _difference(grid: dict[str, dict[int, Cell]], condition: str, base: str) -> dict[int, pd.Series]:
-    """Paired difference of two conditions at each number of real faults that both have."""
+def _difference(grid: dict[str, dict[int, Cell]], condition: str, base: str) -> dict[int, Terms]:
+    """One condition minus another at each number of real faults that both have."""
     one, other = grid.get(condition, {}), grid.get(base, {})
-    name = f"{condition} {MINUS} {base}"
-    return {
-        size: paired(one[size], other[size], f"{name}, n_real={size}") for size in sorted(one.keys() & other.keys())
-    }
+    return {size: ((1, one[size]), (-1, other[size])) for size in sorted(one.keys() & other.keys())}
 
 
-def _amounts(sweep: pd.DataFrame, metric: str) -> Iterator[Comparison]:
+def _amounts(sweep: pd.DataFrame, metric: str | Measure) -> Iterator[Comparison]:
     """Largest minus smallest number of added faults."""
     added = sweep[sweep["n_added"] > 0]
     found = cells(added, metric, ["condition", "n_real", "n_added"])
@@ -158,10 +169,10 @@ def _amounts(sweep: pd.DataFrame, metric: str) -> Iterator[Comparison]:
         if len(amounts) > 1:
             most, least = (found[condition, n_real, amount] for amount in (amounts[-1], amounts[0]))
             text = f"{condition}: {amounts[-1]} {MINUS} {amounts[0]} added"
-            yield Comparison(QUESTIONS[3], text, {int(n_real): paired(most, least, text)}, len(most.seeds))
+            yield Comparison(QUESTIONS[3], text, {int(n_real): ((1, most), (-1, least))}, len(most.seeds))
 
 
-def _arms(arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str) -> Iterator[Comparison]:
+def _arms(arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str | Measure) -> Iterator[Comparison]:
     """Every arm that differs from the main arm in one thing, minus the main arm."""
     written = arms[arms["generator"] != ""]
     found = cells(written, metric, [*ARM, "n_real", "n_added"])
@@ -173,7 +184,7 @@ def _arms(arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str) -> Iter
         question, place = varied
         text = f"{arm[place]} {MINUS} {main[place]}, {max(amounts)} added"
         cell, base = (found[(*one, n_real, max(amounts))] for one in (arm, main))
-        yield Comparison(question, text, {int(n_real): paired(cell, base, text)}, len(cell.seeds))
+        yield Comparison(question, text, {int(n_real): ((1, cell), (-1, base))}, len(cell.seeds))
 
 
 def _varied(arm: tuple[str, ...], main: tuple[str, ...]) -> tuple[str, int] | None:
@@ -185,23 +196,18 @@ def _varied(arm: tuple[str, ...], main: tuple[str, ...]) -> tuple[str, int] | No
     return ("generator", 0) if arm[1:] == main[1:] else None
 
 
-def _students(grid: pd.DataFrame, main: str, metric: str) -> Iterator[Comparison]:
+def _students(grid: pd.DataFrame, main: str, metric: str | Measure) -> Iterator[Comparison]:
     """Gain of every other student minus that of the main one."""
     ours = _by_size(grid[grid["student"] == main], metric)
     for student, rows in grid[grid["student"] != main].groupby("student"):
         theirs = _by_size(rows, metric)
         for condition, base in GAINS:
-            gains = [_difference(one, condition, base) for one in (theirs, ours)]
+            more, less = (_difference(one, condition, base) for one in (theirs, ours))
             text = f"gain {condition} {MINUS} {base}: {student} {MINUS} {main}"
-            both = sorted(gains[0].keys() & gains[1].keys())
-            values = {size: _minus(gains[0][size], gains[1][size], text) for size in both}
-            if values:
-                yield Comparison("student", text, values, _seeds(theirs[condition]))
-
-
-def _minus(one: pd.Series, other: pd.Series, text: str) -> pd.Series:
-    nothing = pd.Series(dtype=float)
-    return paired(Cell(one, nothing), Cell(other, nothing), text)
+            both = sorted(more.keys() & less.keys())
+            terms = {size: (*more[size], *((-sign, cell) for sign, cell in less[size])) for size in both}
+            if terms:
+                yield Comparison("student", text, terms, _seeds(theirs[condition]))
 
 
 def _seeds(by_size: dict[int, Cell]) -> int:
@@ -210,21 +216,27 @@ def _seeds(by_size: dict[int, Cell]) -> int:
 
 
 def _sizes(one: Comparison) -> str:
-    sizes = list(one.values)
+    sizes = list(one.terms)
     return str(sizes[0]) if len(sizes) == 1 else f"mean of {', '.join(map(str, sizes))}"
 
 
-def _table(rows: list[tuple[Comparison, object, pd.Series]], rng: np.random.Generator, draws: int) -> pd.DataFrame:
-    """Estimate, interval, p and Holm's p of paired differences, all of them one family."""
+def _table(rows: list[tuple[Comparison, object, list[int]]], rng: np.random.Generator, draws: int) -> pd.DataFrame:
+    """Estimate, interval, p and Holm's p of comparisons at some numbers of real faults, all of them one family."""
     names = ["question", "comparison", "n_real", "estimate", "low", "high", "p", "p_holm"]
     if not rows:
-        return pd.DataFrame(columns=[*names, "n_faults", "n_problems", "n_seeds"])
-    problems = resample(np.concatenate([values.index.get_level_values("task_id") for *_, values in rows]), rng, draws)
-    found = []
-    for one, size, values in rows:
-        sample = problems.means(values)
-        numbers = (rounded(values.mean()), *interval(sample), two_sided_p(sample), np.nan)
-        row = dict(zip(names, (one.question, one.text, size, *numbers), strict=True))
-        found.append(row | Cell(values, pd.Series(dtype=float)).sizes() | {"n_seeds": one.n_seeds})
+        return pd.DataFrame(columns=[*names, "n_problems", "n_seeds"])
+    tasks = [one.first.sums.index.get_level_values("task_id") for one, *_ in rows]
+    problems, found = resample(np.concatenate(tasks), rng, draws), []
+    for one, label, sizes in rows:
+        value = _mean_difference(one, sizes, problems)
+        numbers = (value[0], *interval(value[1:]), two_sided_p(value[1:]), np.nan)
+        row = dict(zip(names, (one.question, one.text, label, *numbers), strict=True))
+        found.append(row | one.first.sizes() | {"n_seeds": one.n_seeds})
     table = pd.DataFrame(found)
     return table.assign(p_holm=holm(table["p"]))
+
+
+def _mean_difference(one: Comparison, sizes: list[int], problems: Resample) -> np.ndarray:
+    """Mean of a comparison over numbers of real faults, shape (1 + draws,): the estimate, then the draws."""
+    each = [sum(sign * problems.ratios(cell) for sign, cell in one.terms[size]) for size in sizes]
+    return rounded(np.mean(each, axis=0))

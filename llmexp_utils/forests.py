@@ -5,24 +5,32 @@ Differences are fractions of one; the axes show percentage points. A mark is fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from llmexp_utils.axes import by_look, need, percent, points
-from llmexp_utils.plots import CONDITIONS, model_colours
+from llmexp_utils.plots import CONDITIONS, Look, model_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIGNIFICANT = 0.05
 GREY = "#7F7F7F"
-NAMES = ["n_added", "condition", "generator", "form", "policy"]
+NAMES = ["n_added", "condition", "generator", "form"]
 
 
-def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline: str = "real only") -> Axes:
+def difference(
+    ax: Axes,
+    frame: pd.DataFrame,
+    *,
+    looks: Mapping[str, Look] = CONDITIONS,
+    items: str = "faults",
+    metric: str = "Top-1",
+    baseline: str = "real only",
+) -> Axes:
     """Forest plot of condition minus baseline with 95 % intervals; filled where Holm's p is under 0.05.
 
     Parameters
@@ -32,16 +40,20 @@ def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline
     frame : DataFrame
         Rows of :func:`llmexp_utils.statistics.compare`: ``condition``, ``n_real``, ``estimate``, ``low``,
         ``high``, ``p_holm``; a row without an estimate is written as such.
+    looks : mapping
+        How conditions look.
+    items : str
+        What a training set is counted in: faults or pairs.
     metric, baseline : str
         Names on the axis.
     """
     need(frame, ["condition", "n_real", "estimate", "low", "high", "p_holm"], ["condition", "n_real"])
-    ordered = pd.concat([rows for _, rows in by_look(frame, "condition", CONDITIONS)])
+    ordered = pd.concat([rows for _, rows in by_look(frame, "condition", looks)])
     rows = ordered.sort_values("n_real", kind="stable")
-    heads = [f"against {size} real faults" for size in rows["n_real"]]
-    places = _grouped(ax, heads, [CONDITIONS[name].label for name in rows["condition"]])
+    heads = [f"against {size} real {items}" for size in rows["n_real"]]
+    places = _grouped(ax, heads, [looks[name].label for name in rows["condition"]])
     for place, row in zip(places, rows.itertuples(), strict=True):
-        look = CONDITIONS[row.condition]
+        look = looks[row.condition]
         if np.isnan(row.estimate):
             ax.text(1.02, place, "no baseline", color=GREY, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
             continue
@@ -50,50 +62,60 @@ def difference(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1", baseline
     return _zero(ax, f"{metric} minus that of {baseline}")
 
 
-def arms(axes: Sequence[Axes], frame: pd.DataFrame, *, floor: float, metric: str = "Top-1") -> Sequence[Axes]:
-    """Who wrote the added faults: left the metric (dashed: a random ranking), right the difference to as many mutants.
+def arms(
+    axes: Sequence[Axes],
+    frame: pd.DataFrame,
+    *,
+    floor: float,
+    looks: Mapping[str, Look] = CONDITIONS,
+    metric: str = "Top-1",
+) -> Sequence[Axes]:
+    """Who wrote what is added: left the metric (dashed: the floor), right the difference to as much of the control C2.
 
-    Rows stand in groups by the number of added faults.
+    Rows stand in groups by the number that is added.
 
     Parameters
     ----------
     axes : sequence of Axes
         Two, which share their rows; about 0.26 inch of height a row and a group is right.
     frame : DataFrame
-        Rows of :func:`llmexp_utils.contrasts.minus_controls` by ``condition``, ``generator``, ``form``, ``policy``;
-        ``n_added``.
+        Rows of :func:`llmexp_utils.contrasts.minus_controls` by ``condition``, ``generator``, ``form`` and, of faults,
+        ``policy``; ``n_added``.
     floor : float
-        Value of a random ranking.
+        Value without training, such as that of a random ranking.
+    looks : mapping
+        How conditions look.
     metric : str
         Name on the axes.
     """
-    need(frame, [*NAMES, "minus", "estimate", "low", "high", "p_holm"], [*NAMES, "minus"])
-    rows = frame[frame["minus"] == "nothing"].sort_values(NAMES, kind="stable").reset_index(drop=True)
-    against = frame[frame["minus"] == "C2"].set_index(NAMES)
+    columns = [*NAMES, "policy"] if "policy" in frame else NAMES
+    need(frame, [*columns, "minus", "estimate", "low", "high", "p_holm"], [*columns, "minus"])
+    rows = frame[frame["minus"] == "nothing"].sort_values(columns, kind="stable").reset_index(drop=True)
+    against = frame[frame["minus"] == "C2"].set_index(columns)
     colours = model_colours(rows["generator"])
     left, right = axes
     names = [
-        " ".join(part for part in (row.generator, row.form, row.policy) if part) or CONDITIONS[row.condition].label
+        " ".join(part for name in columns[2:] if (part := getattr(row, name))) or looks[row.condition].label
         for row in rows.itertuples()
     ]
     heads = [f"{n} added" if n else "none added" for n in rows["n_added"]]
     places = _grouped(left, heads, names)
     for place, row in zip(places, rows.itertuples(), strict=True):
-        look = CONDITIONS[row.condition]
+        look = looks[row.condition]
         colour = colours.get(row.generator, look.colour)
         _mark(left, place, row, colour, look.marker, filled=True)
-        key = tuple(getattr(row, name) for name in NAMES)
+        key = tuple(getattr(row, name) for name in columns)
         if key in against.index:
             other = against.loc[key]
             _mark(right, place, other, colour, look.marker, filled=other.p_holm < SIGNIFICANT)
             _numbers(right, place, other)
-    left.axvline(floor, linestyle="--", linewidth=1, color=CONDITIONS["floor"].colour)
+    left.axvline(floor, linestyle="--", linewidth=1, color=looks["floor"].colour)
     _rows(right, places, [""] * len(rows))
     right.set_ylim(left.get_ylim())
     right.tick_params(axis="y", length=0)
-    left.set_xlabel(f"{metric}\n(dashed: {CONDITIONS['floor'].label})")
+    left.set_xlabel(f"{metric}\n(dashed: {looks['floor'].label})")
     percent(left.xaxis)
-    _zero(right, f"minus {CONDITIONS['C2'].label}")
+    _zero(right, f"minus {looks['C2'].label}")
     return axes
 
 

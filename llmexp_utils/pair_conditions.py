@@ -21,7 +21,7 @@ from llmexp_utils.cloning import CloneArm
 from llmexp_utils.conditions import Cell
 from llmexp_utils.errors import StudyError
 from llmexp_utils.pair_jobs import PairJob
-from llmexp_utils.pairs import COLUMNS, described, neutral
+from llmexp_utils.pairs import COLUMNS, described, made_for, neutral
 from llmexp_utils.select import choose
 
 CONDITIONS = ("C0", "C2", "C3", "C4", "C4far", "C5")
@@ -145,7 +145,7 @@ def _real(pool: PairPool, cell: Cell) -> pd.DataFrame:
             f"fold {cell.fold} has {len(rows)} real training pairs, {cell.n_real} were asked for: lower n_real"
         )
     rng = np.random.default_rng([cell.seed, cell.fold, 0])
-    problems = rows.pair_id.str.rpartition("/")[0]  # a real pair belongs to the problem that it was made for
+    problems = made_for(rows.pair_id)
     order = rng.permutation(sorted(set(problems))).tolist()
     order.sort(key=lambda problem: problem not in pool.shown)
     rank = problems.map({problem: place for place, problem in enumerate(order)})

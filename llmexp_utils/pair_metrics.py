@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
+from llmexp_utils.pairs import made_for
+
+F1 = Measure("f1", "f1_top", "f1_bottom", "pair_id", "pairs")
+PRECISION = Measure("precision", "hit", "found", "pair_id", "pairs")
+RECALL = Measure("recall", "hit", "label", "pair_id", "pairs")
+ACCURACY = Measure("accuracy", "correct", "", "pair_id", "pairs")
 
 
 def best_threshold(scores: Sequence[float], labels: Sequence[int]) -> float:
@@ -49,6 +56,56 @@ def f1_score(true_positives: float, false_positives: float, false_negatives: flo
     return 2 * true_positives / total if total else 0.0
 
 
+def per_pair(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Add what each test pair counts for, in each run.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row a test pair and run: ``pair_id``, ``label``, ``score``, ``threshold``.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; ``task_id`` is the problem that the pair was made for, which the bootstrap draws. Added are
+        ``found`` (1: taken for clones), ``correct``, ``hit`` (a clone that is found), and ``f1_top`` (2 TP) and
+        ``f1_bottom`` (2 TP + FP + FN), whose sums give F1.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"pair_id": ["T/0/clone0"], "label": [1], "score": [0.7], "threshold": [0.5]})
+    >>> per_pair(pairs)[["task_id", "found", "correct", "hit", "f1_top", "f1_bottom"]].values.tolist()
+    [['T/0', 1, 1, 1, 2, 2]]
+    """
+    found = (predictions["score"] >= predictions["threshold"]).astype(int)
+    label = predictions["label"].astype(int)
+    return predictions.assign(
+        task_id=made_for(predictions["pair_id"]),
+        found=found,
+        correct=(found == label).astype(int),
+        hit=found * label,
+        f1_top=2 * found * label,
+        f1_bottom=found + label,
+    )
+
+
+def parts(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each part of the pairs, named in the column ``part``; a pair is in several parts.
+
+    For each kind of pairs that are none, these with all clones; for each clone type, the clones of it with all others.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Predictions or rows of :func:`per_pair`: ``label``, ``kind``, ``clone_type``.
+    """
+    is_clone = pairs["label"] == 1
+    chosen = {kind: is_clone | (pairs["kind"] == kind) for kind in pairs.loc[~is_clone, "kind"].unique()}
+    types = pairs.loc[is_clone, "clone_type"].unique()
+    chosen |= {name: ~is_clone | (pairs["clone_type"] == name) for name in types}
+    return pd.concat([pairs[rows].assign(part=part) for part, rows in chosen.items()], ignore_index=True)
+
+
 def summarise(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> pd.DataFrame:
     """Metrics of every cell over all its pairs, folds and seeds together.
 
@@ -84,20 +141,15 @@ def summarise(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> 
 
 
 def by_kind(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> pd.DataFrame:
-    """Metrics of every cell on a part of its pairs: all clones with one kind of others, one clone type with all others.
+    """Metrics of every cell on each of its parts: see :func:`parts`.
 
     Returns
     -------
     DataFrame
-        ``by``, ``part`` (the kind or the type), ``n_pairs``, ``precision``, ``recall``, ``f1``, ``accuracy``,
+        ``by``, ``part``, ``n_pairs``, ``precision``, ``recall``, ``f1``, ``accuracy``,
         ``average_precision``.
     """
-    is_clone = predictions.label == 1
-    parts = {kind: is_clone | (predictions.kind == kind) for kind in predictions[~is_clone].kind.unique()}
-    parts |= {name: ~is_clone | (predictions.clone_type == name) for name in predictions[is_clone].clone_type.unique()}
-    tables = [summarise(predictions[rows], by).assign(part=part) for part, rows in parts.items()]
-    table = pd.concat(tables, ignore_index=True)
-    return table[[*by, "part", *(name for name in table if name not in (*by, "part"))]]
+    return summarise(parts(predictions), (*by, "part"))
 
 
 def map_at_r(vectors: np.ndarray, problems: Sequence[str]) -> float:

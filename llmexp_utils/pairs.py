@@ -95,6 +95,17 @@ def described(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def made_for(pair_ids: pd.Series) -> pd.Series:
+    """Problem that each real pair was made for, which need not be that of its left program.
+
+    Examples
+    --------
+    >>> made_for(pd.Series(["HumanEval/0/near-miss"])).item()
+    'HumanEval/0'
+    """
+    return pair_ids.str.rpartition("/")[0]
+
+
 def neutral(pairs: pd.DataFrame, entry_points: Mapping[str, str]) -> pd.DataFrame:
     """Pairs without the names of their functions, which would tell the problem.
 

@@ -7,7 +7,7 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -41,6 +41,16 @@ CONDITIONS = {
     "C5": Look("LLM only", "#009E73", "v"),
     "C5m": Look("mutants only", "#D55E00", "X"),
     "floor": Look("random ranking", "#7F7F7F", ""),
+}
+# Conditions of clone detection look like those that mean the same for faults; the red of C4far stays apart from all.
+PAIR_CONDITIONS = {
+    "C0": CONDITIONS["C0"],
+    "C2": replace(CONDITIONS["C2"], label="real + rewriting"),
+    "C3": CONDITIONS["C3"],
+    "C4": CONDITIONS["C4"],
+    "C4far": Look("real + LLM, Score, no near misses", "#B22222", "*"),
+    "C5": CONDITIONS["C5"],
+    "floor": replace(CONDITIONS["floor"], label="no training"),
 }
 # Sources of faults wear the colour of the condition that trains on them.
 SOURCES = {

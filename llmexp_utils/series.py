@@ -6,15 +6,19 @@ vary who wrote them. A part that a run does not have is an empty frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from llmexp_utils import metrics
+from llmexp_utils.cells import Measure, as_measure
 from llmexp_utils.errors import StudyError
-from llmexp_utils.plots import CONDITIONS
+from llmexp_utils.pair_metrics import per_pair
+from llmexp_utils.plots import CONDITIONS, Look
 
 RUN = ["student", "series", "condition", "n_real", "n_added", "generator", "form", "policy", "fold", "seed"]
 ARM = ("generator", "form", "policy")
-EXTERNAL = "HumanEvalPack/"
+EXTERNAL, EXTERNAL_PAIRS = "HumanEvalPack/", "ConDefects/"
 CONTROL, CONTROL_ALONE = "C2", "C5m"
 
 
@@ -31,14 +35,25 @@ def measured(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     StudyError
         If a fault stands twice in one run of a series.
     """
-    filled = predictions.fillna(dict.fromkeys(ARM, ""))
-    twice = filled.duplicated([*RUN, "fault_id"])
-    if twice.any():
-        where = ", ".join(f"{name}={filled[twice].iloc[0][name]}" for name in (*RUN, "fault_id"))
-        raise StudyError(f"a fault was scored twice in one run ({where}): run 05_finetune_fault_localization again")
-    faults = metrics.per_fault(filled)
-    outside = faults["fault_id"].str.startswith(EXTERNAL)
-    return faults[~outside].reset_index(drop=True), faults[outside].reset_index(drop=True)
+    faults = metrics.per_fault(_once(predictions, "fault_id", "05_finetune_fault_localization"))
+    return _apart(faults, faults["fault_id"].str.startswith(EXTERNAL))
+
+
+def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What each test pair counts for in each run: of our own pairs, and of those from other people's programs.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See :func:`llmexp_utils.pair_metrics.per_pair`; with ``student`` and the facts of each run.
+
+    Raises
+    ------
+    StudyError
+        If a pair stands twice in one run of a series.
+    """
+    pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection"))
+    return _apart(pairs, pairs["pair_id"].str.startswith(EXTERNAL_PAIRS))
 
 
 def part(faults: pd.DataFrame, series: str, student: str = "") -> pd.DataFrame:
@@ -52,13 +67,16 @@ def part(faults: pd.DataFrame, series: str, student: str = "") -> pd.DataFrame:
     return rows
 
 
-def counts(faults: pd.DataFrame) -> str:
-    """How many faults, problems, seeds and folds stand behind a figure: a part of its caption."""
-    sizes = {name: faults[name].nunique() for name in ("fault_id", "task_id", "seed", "fold")}
-    return "{fault_id} faults of {task_id} problems, seeds: {seed}, folds: {fold}".format(**sizes)
+def counts(per_item: pd.DataFrame, metric: str | Measure = "top1") -> str:
+    """How many items of a measure, problems, seeds and folds stand behind a figure: a part of its caption."""
+    measure = as_measure(metric)
+    n_items, n_problems, n_seeds, n_folds = (
+        per_item[name].nunique() for name in (measure.item, "task_id", "seed", "fold")
+    )
+    return f"{n_items} {measure.items} of {n_problems} problems, seeds: {n_seeds}, folds: {n_folds}"
 
 
-def names(*conditions: str) -> str:
+def names(*conditions: str, looks: Mapping[str, Look] = CONDITIONS) -> str:
     """What conditions are, for a caption.
 
     Examples
@@ -66,7 +84,7 @@ def names(*conditions: str) -> str:
     >>> names("C0", "C2")
     'C0: real only; C2: real + mutants'
     """
-    return "; ".join(f"{name}: {CONDITIONS[name].label}" for name in conditions)
+    return "; ".join(f"{name}: {looks[name].label}" for name in conditions)
 
 
 def at_every_size(grid: pd.DataFrame) -> pd.DataFrame:
@@ -110,3 +128,18 @@ def with_floor(bands: pd.DataFrame, faults: pd.DataFrame, x: str = "n_real") -> 
 def floor_by(faults: pd.DataFrame, group: str) -> pd.Series:
     """Top-1 of a random ranking for each group of faults; groups differ as their functions differ in length."""
     return metrics.random_floor(faults).groupby(group)["top1"].mean()
+
+
+def _once(predictions: pd.DataFrame, item: str, notebook: str) -> pd.DataFrame:
+    """Predictions with empty arms as text; refuses an item that stands twice in a run of a series."""
+    filled = predictions.fillna(dict.fromkeys(ARM, ""))
+    keys = [name for name in (*RUN, item) if name in filled]
+    twice = filled.duplicated(keys)
+    if twice.any():
+        where = ", ".join(f"{name}={filled[twice].iloc[0][name]}" for name in keys)
+        raise StudyError(f"a {item.removesuffix('_id')} was scored twice in one run ({where}): run {notebook} again")
+    return filled
+
+
+def _apart(rows: pd.DataFrame, outside: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return rows[~outside].reset_index(drop=True), rows[outside].reset_index(drop=True)

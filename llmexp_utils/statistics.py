@@ -1,9 +1,10 @@
 """Intervals and tests over problems: paired cluster bootstrap and Holm's correction.
 
-Faults of one problem share its code, so they are not independent: a draw of the bootstrap takes whole
+Faults of one problem share its code, as do pairs, so they are not independent: a draw of the bootstrap takes whole
 problems (``task_id``) with replacement. Seeds are averaged first, and every condition sees the same draws,
-which makes each difference a paired one. The intervals say what another sample of *problems* would change;
-the spread over seeds is reported beside them (``sd_seeds``).
+which makes each difference a paired one: of means, the mean of the differences item by item; of ratios such as F1, the
+difference of both ratios in each draw. The intervals say what another sample of *problems* would change; the spread
+over seeds is reported beside them (``sd_seeds``).
 """
 
 from __future__ import annotations
@@ -14,23 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.cells import Cell, Measure, as_measure, cells, named, same_items
 from llmexp_utils.errors import StudyError
 
 DRAWS = 10_000
 LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One condition in one setting: ``values`` by task and fault (mean over seeds), ``seeds`` each mean."""
-
-    values: pd.Series
-    seeds: pd.Series
-
-    def sizes(self) -> dict[str, int]:
-        """Numbers of faults, problems and seeds behind an estimate."""
-        problems = self.values.index.get_level_values("task_id").nunique()
-        return {"n_faults": len(self.values), "n_problems": problems, "n_seeds": len(self.seeds)}
 
 
 @dataclass(frozen=True)
@@ -40,29 +29,28 @@ class Resample:
     tasks: pd.Index
     weights: np.ndarray
 
-    def means(self, values: pd.Series) -> np.ndarray:
-        """Mean over faults in each draw, shape (draws,); ``values`` by (task_id, fault_id).
+    def ratios(self, cell: Cell) -> np.ndarray:
+        """Measure of a cell, shape (1 + draws,): entry 0 is the estimate, the rest are draws.
 
-        Rounded, so that sums taken in another order give the same draws and the same ties. `einsum` rather than a
-        matrix product: the product is so thin that the linear algebra library's threads cost more than they bring.
+        `einsum` rather than a matrix product: the product is so thin that the linear algebra library's threads cost
+        more than they bring.
         """
-        groups = values.groupby(level="task_id").agg(["sum", "count"])
-        total = groups.reindex(self.tasks, fill_value=0).to_numpy(float)
-        with np.errstate(invalid="ignore"):
+        total = cell.sums.groupby(level="task_id").sum().reindex(self.tasks, fill_value=0).to_numpy(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
             top, bottom = np.einsum("dp,kp->kd", self.weights, np.ascontiguousarray(total.T))
-            return rounded(top / bottom)
+            return np.append(cell.estimate, top / bottom)
 
 
 def resample(task_ids: Sequence[str], rng: np.random.Generator, draws: int = DRAWS) -> Resample:
     """Draw problems with replacement, as many as there are, ``draws`` times."""
     tasks = pd.Index(sorted(set(task_ids)), name="task_id")
     if tasks.empty:
-        raise StudyError("no fault to resample: the frame is empty")
+        raise StudyError("nothing to resample: the frame is empty")
     return Resample(tasks, rng.multinomial(len(tasks), np.full(len(tasks), 1 / len(tasks)), draws).astype(float))
 
 
 def rounded(value: np.ndarray | float) -> np.ndarray | float:
-    """Value without the noise of floating-point sums (beyond 1e-12) and without a negative zero."""
+    """Value without a negative zero and without the noise of sums (beyond 1e-12), which would break ties."""
     return np.round(value, 12) + 0.0
 
 
@@ -78,7 +66,8 @@ def interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
 def two_sided_p(draws: np.ndarray) -> float:
     """Two-sided p-value of "no difference": the level at which the percentile interval first holds zero.
 
-    Twice the smaller tail, with one added to both counts so that it is never 0 (Davison & Hinkley 1997, 4.2).
+    Twice the smaller tail, with one added to both counts so that it is never 0 (Davison & Hinkley 1997, 4.2). NaN draws
+    are left out.
 
     Examples
     --------
@@ -86,6 +75,8 @@ def two_sided_p(draws: np.ndarray) -> float:
     0.8
     """
     known = draws[~np.isnan(draws)]
+    if not len(known):
+        return np.nan
     tail = min((known <= 0).sum(), (known >= 0).sum())
     return float(min(1.0, 2 * (tail + 1) / (len(known) + 1)))
 
@@ -102,39 +93,25 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return values
 
 
-def cells(per_fault: pd.DataFrame, metric: str, by: Sequence[str]) -> dict[tuple, Cell]:
-    """Split into cells by the columns ``by``; within a cell a fault may occur once a seed."""
-    frame = per_fault if "seed" in per_fault else per_fault.assign(seed=0)
-    missing = [name for name in (*by, metric, "task_id", "fault_id") if name not in frame]
-    if missing:
-        raise StudyError(f"no column {missing[0]!r}: the frame has {', '.join(map(str, frame.columns))}")
-    if frame[metric].isna().any():
-        raise StudyError(f"column {metric!r} has an empty value: finish or drop that run first")
-    twice = frame.duplicated([*by, "fault_id", "seed"])
-    if twice.any():
-        where = _name(frame[twice].iloc[0][[*by, "fault_id", "seed"]].to_dict())
-        raise StudyError(f"two rows for {where}: filter the frame, or add the column that differs to the cells")
-    return {key: _cell(group, metric) for key, group in frame.groupby(list(by), dropna=False, observed=True)}
-
-
 def bands(
-    per_fault: pd.DataFrame,
+    per_item: pd.DataFrame,
     *,
     rng: np.random.Generator,
-    metric: str = "top1",
+    metric: str | Measure = "top1",
     by: Sequence[str] = ("student", "condition", "n_real"),
     draws: int = DRAWS,
 ) -> pd.DataFrame:
-    """Mean of a metric with its interval, one row a cell.
+    """A measure with its interval, one row a cell.
 
     Parameters
     ----------
-    per_fault : DataFrame
-        See :func:`llmexp_utils.metrics.per_fault`: ``fault_id``, ``task_id``, ``seed`` (if any), ``metric``.
+    per_item : DataFrame
+        See :func:`llmexp_utils.metrics.per_fault`: ``fault_id``, ``task_id``, ``seed`` (if any), ``metric``; of pairs,
+        :func:`llmexp_utils.pair_metrics.per_pair`.
     rng : numpy.random.Generator
         Source of the draws.
-    metric : str
-        Column to average.
+    metric : str or Measure
+        What is measured; the name of a column stands for its mean over faults.
     by : sequence of str
         Columns that name a cell.
     draws : int
@@ -143,34 +120,35 @@ def bands(
     Returns
     -------
     DataFrame
-        ``by``, ``metric``, ``estimate``, ``low``, ``high``, ``sd_seeds`` (standard deviation over seeds of
-        the mean; NaN for one seed), ``n_faults``, ``n_problems``, ``n_seeds``.
+        ``by``, ``metric`` (its name), ``estimate``, ``low``, ``high``, ``sd_seeds`` (standard deviation of the measure
+        over seeds; NaN for one seed), ``n_faults`` (or the measure's ``items``), ``n_problems``, ``n_seeds``.
     """
-    problems = resample(per_fault["task_id"], rng, draws)
+    name, problems = as_measure(metric).name, resample(per_item["task_id"], rng, draws)
     rows = []
-    for key, cell in cells(per_fault, metric, by).items():
-        low, high = interval(problems.means(cell.values))
-        row = dict(zip(by, key, strict=True)) | {"metric": metric, "estimate": rounded(cell.values.mean())}
-        rows.append(row | {"low": low, "high": high, "sd_seeds": rounded(cell.seeds.std())} | cell.sizes())
+    for key, cell in cells(per_item, metric, by).items():
+        value = rounded(problems.ratios(cell))
+        low, high = interval(value[1:])
+        row = dict(zip(by, key, strict=True)) | {"metric": name, "estimate": value[0], "low": low, "high": high}
+        rows.append(row | {"sd_seeds": rounded(cell.seeds.std())} | cell.sizes())
     return pd.DataFrame(rows)
 
 
 def compare(
-    per_fault: pd.DataFrame,
+    per_item: pd.DataFrame,
     *,
     rng: np.random.Generator,
     baseline: str = "C0",
-    metric: str = "top1",
+    metric: str | Measure = "top1",
     by: Sequence[str] = ("student", "n_real"),
     arms: Sequence[str] = ("condition",),
     family: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> pd.DataFrame:
-    """Paired difference of each condition to the baseline in the same cell, fault by fault.
+    """Paired difference of each condition to the baseline in the same cell, on the same items.
 
     Parameters
     ----------
-    per_fault, rng, metric, draws
+    per_item, rng, metric, draws
         See :func:`bands`; the frame has a column ``condition``.
     baseline : str
         The condition that is subtracted.
@@ -185,35 +163,31 @@ def compare(
     -------
     DataFrame
         ``by``, ``arms``, ``metric``, ``baseline``, ``estimate``, ``low``, ``high``, ``p``, ``p_holm``,
-        ``n_faults``, ``n_problems``, ``n_seeds``, ``note`` (why there is no estimate, or a warning).
+        ``n_faults`` (or the measure's ``items``), ``n_problems``, ``n_seeds``, ``note`` (why there is no estimate, or a
+        warning).
 
     Raises
     ------
     StudyError
-        If an arm and the baseline were not tested on the same faults, or a cell has a fault twice for a seed.
+        If an arm and the baseline were not tested on the same items, or a cell has an item twice for a seed.
     """
-    is_base = per_fault["condition"] == baseline
+    is_base = per_item["condition"] == baseline
     if is_base.all() or not is_base.any():
         raise StudyError(f"nothing to compare: the frame needs {baseline!r} and another condition")
-    reference = cells(per_fault[is_base], metric, by)
-    problems = resample(per_fault["task_id"], rng, draws)
+    reference = cells(per_item[is_base], metric, by)
+    problems = resample(per_item["task_id"], rng, draws)
     names, rows = [*by, *arms], []
-    for key, cell in cells(per_fault[~is_base], metric, names).items():
+    for key, cell in cells(per_item[~is_base], metric, names).items():
         name = dict(zip(names, key, strict=True))
-        row = name | {
-            "metric": metric,
-            "baseline": baseline,
-            "estimate": np.nan,
-            "low": np.nan,
-            "high": np.nan,
-        }
-        row |= {"p": np.nan, "p_holm": np.nan} | cell.sizes() | {"note": f"no {baseline} in this cell"}
+        row = name | {"metric": as_measure(metric).name, "baseline": baseline}
+        row |= dict.fromkeys(("estimate", "low", "high", "p", "p_holm"), np.nan)
+        row |= cell.sizes() | {"note": f"no {baseline} in this cell"}
         base = reference.get(key[: len(by)])
         if base is not None:
-            difference = paired(cell, base, _name(name))
-            sample = problems.means(difference)
-            row |= {"estimate": rounded(difference.mean()), "p": two_sided_p(sample)}
-            row["low"], row["high"] = interval(sample)
+            same_items(cell, base, named(name))
+            difference = rounded(problems.ratios(cell) - problems.ratios(base))
+            row |= {"estimate": difference[0], "p": two_sided_p(difference[1:])}
+            row["low"], row["high"] = interval(difference[1:])
             same = set(cell.seeds.index) == set(base.seeds.index)
             row["note"] = "" if same else f"seeds differ from those of {baseline}"
         rows.append(row)
@@ -222,19 +196,3 @@ def compare(
     for group in groups:
         table.loc[group.index, "p_holm"] = holm(group["p"])
     return table
-
-
-def paired(cell: Cell, base: Cell, name: str) -> pd.Series:
-    """Difference of two cells fault by fault, which must be the same faults; ``name`` is for the message."""
-    if set(cell.values.index) != set(base.values.index):
-        counts = f"{len(cell.values)} faults against {len(base.values)} of the baseline"
-        raise StudyError(f"{name}: {counts}, not the same ones; finish the grid or keep the folds that both have")
-    return cell.values - base.values.reindex(cell.values.index)
-
-
-def _cell(group: pd.DataFrame, metric: str) -> Cell:
-    return Cell(group.groupby(["task_id", "fault_id"])[metric].mean(), group.groupby("seed")[metric].mean())
-
-
-def _name(row: dict[str, object]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in row.items())

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from llmexp_utils.charts import by_group, curve
 from llmexp_utils.errors import StudyError
-from llmexp_utils.plots import CONDITIONS, style
+from llmexp_utils.plots import CONDITIONS, PAIR_CONDITIONS, style
 
 
 @pytest.fixture
@@ -53,6 +53,25 @@ def test_curve_draws_the_floor_as_one_dashed_line(ax):
     curve(ax, pd.concat([points(["C0"]), floor]))
     assert ax.get_lines()[-1].get_linestyle() == "--" and set(ax.get_lines()[-1].get_ydata()) == {0.12}
     assert legend(ax) == ["real only", "random ranking"]
+
+
+def test_curve_names_every_floor_and_gives_it_its_own_dashes(ax):
+    names = ["always clone", "token overlap", "cosine"]
+    floors = pd.DataFrame({"condition": "floor", "label": names, "n_real": 0, "estimate": [0.5, 0.7, 0.6]})
+    curve(ax, pd.concat([points(["C0"]), floors]))
+    assert legend(ax) == ["real only", *names]
+    assert [line.get_ydata()[0] for line in ax.get_lines()[1:]] == [0.5, 0.7, 0.6]
+    assert len({str(line._dash_pattern) for line in ax.get_lines()[1:]}) == 3
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["8", "16", "32"]
+    with pytest.raises(StudyError, match="two rows for condition=floor, n_real=0, label=cosine"):
+        curve(ax, floors.assign(label="cosine", low=0, high=0))
+
+
+def test_curve_shows_pairs_in_their_own_looks(ax):
+    curve(ax, points(["C0", "C4far"]), looks=PAIR_CONDITIONS, items="pairs", metric="F1")
+    assert legend(ax) == ["real only", "real + LLM, Score, no near misses"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("real pairs in training", "F1")
+    assert ax.get_lines()[1].get_color() == PAIR_CONDITIONS["C4far"].colour
 
 
 def test_curve_puts_no_real_faults_one_step_left_and_bars_apart_with_a_dotted_line(ax):

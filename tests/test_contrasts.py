@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llmexp_utils.cells import Measure
 from llmexp_utils.contrasts import before_after, grid_minus_controls, minus_controls
 from llmexp_utils.errors import StudyError
 from llmexp_utils.statistics import holm
@@ -99,6 +100,25 @@ def test_a_change_in_points_can_be_certain_where_the_relative_one_is_not():
     row = before_after(frame, rng=rng(), draws=500).iloc[0]
     assert (row["points"], row["points_low"], row["points_high"]) == pytest.approx((10, 10, 10))
     assert row["percent"] == pytest.approx(20) and row["percent_low"] < 20 < row["percent_high"]
+
+
+def test_ratios_stand_in_the_same_tables():
+    measure = Measure("ratio", "top1", "all", items="pairs")
+    frames = [cell("C0", 8, 0, [0, 1, 1, 0]), cell("C2", 8, 8, [1, 1, 1, 1]), cell("C3", 8, 8, [2, 1, 2, 1])]
+    sweep = pd.concat([frame.assign(all=[1, 2, 3, 4]) for frame in frames])
+    table = minus_controls(sweep, rng=rng(), metric=measure, draws=50)
+    assert table.set_index(["minus", "condition"]).estimate.round(9).to_dict() == {
+        ("nothing", "C0"): 0.2,
+        ("nothing", "C2"): 0.4,
+        ("nothing", "C3"): 0.6,
+        ("C0", "C2"): 0.2,
+        ("C0", "C3"): 0.4,
+        ("C2", "C3"): 0.2,
+    }
+    assert set(table.n_pairs) == {4} and set(table.metric) == {"ratio"} and "n_faults" not in table
+    change = before_after(sweep, rng=rng(), metric=measure, draws=50).set_index("condition").loc["C3"]
+    assert (change.before, change.after, change.points, change.percent) == pytest.approx((0.2, 0.6, 40, 200))
+    assert change.n_pairs == 4
 
 
 def test_a_change_needs_a_before():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
 from llmexp_utils.factors import factor_table, factor_table_by_size, main_arm, planned, unanswered
 from llmexp_utils.statistics import holm
@@ -114,6 +115,14 @@ def test_students_are_compared_by_what_they_gain():
     assert found["student", "gain C4 − C2: B − A"] == pytest.approx(0.2)
 
 
+def test_a_ratio_is_compared_in_the_same_way():
+    frame = study(grid("C2", 8, 0.2), grid("C3", 8, 0.5), grid("C2", 16, 0.4), grid("C3", 16, 0.5), noise=0.2)
+    frame["all"] = np.where(frame.fault_id == "f0", 21.0, 1.0)  # sums to 40 in every cell of 20 items
+    halved = Measure("ratio", "top1", "all", items="pairs")
+    row = factor_table(planned(frame, "A", halved), rng=rng(), draws=50).iloc[0]
+    assert row.estimate == pytest.approx((0.3 + 0.1) / 2 / 2) and row.n_pairs == 20
+
+
 def test_what_was_not_varied_is_said():
     some = planned(study(grid("C2", 8, 0.3), grid("C3", 8, 0.5)), "A")
     missing = (
@@ -128,5 +137,5 @@ def test_what_was_not_varied_is_said():
 def test_sizes_with_other_faults_are_refused():
     frame = study(grid("C2", 8, 0.3), grid("C3", 8, 0.5), grid("C2", 16, 0.3), grid("C3", 16, 0.5))
     half = frame[~((frame.n_real == 16) & (frame.task_id == "t0"))]
-    with pytest.raises(StudyError, match="not the same faults at every n_real"):
+    with pytest.raises(StudyError, match="C3 − C2, n_real=16: 18 faults against 20"):
         factor_table(planned(half, "A"), rng=rng(), draws=50)

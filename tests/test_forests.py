@@ -12,7 +12,7 @@ import pytest
 
 from llmexp_utils.errors import StudyError
 from llmexp_utils.forests import arms, difference, factors
-from llmexp_utils.plots import CONDITIONS, model_colours, style
+from llmexp_utils.plots import CONDITIONS, PAIR_CONDITIONS, model_colours, style
 
 
 @pytest.fixture
@@ -60,6 +60,14 @@ def test_difference_says_where_there_is_no_baseline(axes):
     assert [text.get_text() for text in axes[0].texts] == ["no baseline"]
 
 
+def test_difference_of_pairs_has_their_looks(axes):
+    frame = pd.DataFrame([("C2", 8, 0.1, 0.1)], columns=["condition", "n_real", "estimate", "p_holm"])
+    ax = difference(axes[0], with_bounds(frame), looks=PAIR_CONDITIONS, items="pairs", metric="F1")
+    assert (
+        labels(ax) == ["against 8 real pairs", "real + rewriting"] and "F1 minus that of real only" in ax.get_xlabel()
+    )
+
+
 def test_unknown_conditions_are_refused(axes):
     frame = pd.DataFrame([("C9", 8, 0.1, 0.1)], columns=["condition", "n_real", "estimate", "p_holm"])
     with pytest.raises(StudyError, match="unknown condition 'C9'"):
@@ -91,6 +99,19 @@ def test_arms_have_their_level_and_their_difference_to_mutants_in_the_colour_of_
     assert [mark.get_color() for mark in marks(right)] == list(colours.values())
     assert [mark.get_markerfacecolor() for mark in marks(right)] == ["white", colours["small"]]
     assert [text.get_text() for text in right.texts] == ["−5.0 [−8.0, −2.0]", "+10.0 [+7.0, +13.0]"]
+
+
+def test_arms_of_pairs_have_no_policy_and_their_own_looks(axes):
+    rows = [
+        (8, "C2", "", "", "nothing", 0.5, np.nan),
+        (8, "C4far", "big", "rewrite", "nothing", 0.6, np.nan),
+        (8, "C4far", "big", "rewrite", "C2", 0.1, 0.01),
+    ]
+    names = ["n_added", "condition", "generator", "form", "minus", "estimate", "p_holm"]
+    left, right = arms(axes, with_bounds(pd.DataFrame(rows, columns=names)), floor=0.4, looks=PAIR_CONDITIONS)
+    assert labels(left) == ["8 added", "real + rewriting", "big rewrite"]
+    assert "dashed: no training" in left.get_xlabel() and "minus real + rewriting" in right.get_xlabel()
+    assert [mark.get_xdata()[0] for mark in marks(right)] == [0.1]
 
 
 def test_factors_stand_under_their_question(axes):

@@ -5,7 +5,20 @@ import pandas as pd
 import pytest
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_metrics import best_threshold, by_kind, f1_score, map_at_r, summarise
+from llmexp_utils.pair_metrics import (
+    ACCURACY,
+    F1,
+    PRECISION,
+    RECALL,
+    best_threshold,
+    by_kind,
+    f1_score,
+    map_at_r,
+    parts,
+    per_pair,
+    summarise,
+)
+from llmexp_utils.statistics import bands
 
 
 def predictions():
@@ -37,6 +50,40 @@ def test_each_kind_and_each_type_is_seen_alone():
     table = by_kind(predictions()).set_index("part")
     assert table.f1.to_dict() == pytest.approx({"near-miss": 0.5, "random": 2 / 3, "Type-4": 2 / 3, "Type-3 strong": 0})
     assert table.n_pairs.to_dict() == {"near-miss": 3, "random": 3, "Type-4": 3, "Type-3 strong": 3}
+
+
+def runs(n_seeds=3):
+    """Forty pairs of ten problems; each seed scores them in its own way."""
+    rng = np.random.default_rng(7)
+    kinds = ["clone0", "clone1", "random", "near-miss"]
+    rows = [(f"T/{number}/{kind}", f"T/{number + (kind == 'random')}", kind) for number in range(10) for kind in kinds]
+    frame = pd.DataFrame(rows, columns=["pair_id", "task_id", "kind"])
+    frame["label"] = frame["kind"].str.startswith("clone").astype(int)
+    frame = frame.assign(clone_type=np.where(frame.label == 1, "Type-4", ""), condition="C0", threshold=0.5)
+    return pd.concat([frame.assign(seed=n, run_id=f"r{n}", score=rng.random(40)) for n in range(n_seeds)])
+
+
+def test_each_pair_counts_for_its_problem():
+    rows = per_pair(predictions().assign(pair_id=["T/0/clone0", "T/1/clone1", "ConDefects/a/1/x", "T/9/random"]))
+    assert rows.task_id.tolist() == ["T/0", "T/1", "ConDefects/a/1", "T/9"]
+    assert rows[["found", "correct", "hit"]].to_numpy().tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    assert rows.f1_top.tolist() == [2, 0, 0, 0] and rows.f1_bottom.tolist() == [2, 1, 1, 0]
+
+
+@pytest.mark.parametrize("measure", [F1, PRECISION, RECALL, ACCURACY])
+def test_the_measures_of_all_seeds_are_those_of_the_summary(measure):
+    found = per_pair(runs())
+    options = {"rng": np.random.default_rng(0), "metric": measure, "draws": 50}
+    row = bands(found, by=["condition"], **options).iloc[0]
+    assert row.estimate == pytest.approx(summarise(found)[measure.name][0])
+    assert (row.n_pairs, row.n_problems, row.n_seeds) == (40, 10, 3) and row.low < row.estimate < row.high
+
+
+def test_the_parts_have_the_f1_of_the_table():
+    found = parts(per_pair(runs()))
+    assert found.part.value_counts().to_dict() == {"random": 90, "near-miss": 90, "Type-4": 120}
+    rows = bands(found, rng=np.random.default_rng(0), metric=F1, by=["part"], draws=50).set_index("part")
+    assert rows.estimate.to_dict() == pytest.approx(by_kind(runs()).set_index("part").f1.to_dict())
 
 
 def test_nothing_found_is_zero_and_no_error():

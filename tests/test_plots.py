@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from llmexp_utils.llm import EMBEDDED
-from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, SOURCES, model_colours, save_figure, style
+from llmexp_utils.plots import CONDITIONS, MODEL_COLOURS, PAIR_CONDITIONS, SOURCES, model_colours, save_figure, style
 
 DATA = pd.DataFrame({"x": [1, 2], "y": [0.123456789, 1 / 3]})
 
@@ -37,9 +37,23 @@ def test_style_has_only_settings_that_matplotlib_knows():
 
 
 def test_conditions_differ_in_colour_marker_and_label():
-    for values in zip(*[(look.label, look.colour, look.marker) for look in CONDITIONS.values()], strict=True):
-        assert len(set(values)) == len(CONDITIONS)
+    for looks in (CONDITIONS, PAIR_CONDITIONS):
+        for values in zip(*[(look.label, look.colour, look.marker) for look in looks.values()], strict=True):
+            assert len(set(values)) == len(looks)
     assert set(CONDITIONS) == {"C0", "C2", "C3", "C4", "C5", "C5m", "mix", "floor"}
+
+
+def test_conditions_of_pairs_look_like_those_of_faults_where_they_mean_the_same():
+    assert list(PAIR_CONDITIONS) == ["C0", "C2", "C3", "C4", "C4far", "C5", "floor"]
+    both = PAIR_CONDITIONS.keys() & CONDITIONS.keys()
+    for name in both:
+        one, other = PAIR_CONDITIONS[name], CONDITIONS[name]
+        assert (one.colour, one.marker) == (other.colour, other.marker)
+    own = PAIR_CONDITIONS["C4far"]
+    assert {own.colour, own.marker}.isdisjoint(
+        mark for look in CONDITIONS.values() for mark in (look.colour, look.marker)
+    )
+    assert own.colour not in MODEL_COLOURS
 
 
 def test_sources_wear_the_colour_of_their_condition_and_generators_none():

@@ -7,6 +7,8 @@ import pytest
 
 from llmexp_utils import series
 from llmexp_utils.errors import StudyError
+from llmexp_utils.pair_metrics import F1
+from llmexp_utils.plots import PAIR_CONDITIONS
 
 
 def run(condition: str, n_real: int, student: str = "A", part: str = "grid", fault: str = "HumanEval/0#1") -> dict:
@@ -79,3 +81,16 @@ def test_the_floor_is_that_of_the_faults():
 def test_captions_count():
     assert series.counts(frame(run("C0", 8), run("C2", 8))) == "1 faults of 1 problems, seeds: 1, folds: 1"
     assert series.names("C0", "C5") == "C0: real only; C5: LLM only"
+    assert series.names("C2", looks=PAIR_CONDITIONS) == "C2: real + rewriting"
+
+
+def test_pairs_are_measured_for_the_problem_that_they_were_made_for():
+    run = {"student": "A", "series": "grid", "condition": "C0", "n_real": 8, "n_added": 0, "generator": None}
+    run |= {"form": None, "fold": 0, "seed": 0, "label": 1, "score": 0.9, "threshold": 0.5, "task_id": "T/9"}
+    rows = frame(run | {"pair_id": "T/0/clone0"}, run | {"pair_id": "ConDefects/a/clone0"})
+    ours, theirs = series.measured_pairs(rows)
+    assert ours[["pair_id", "task_id", "generator"]].to_numpy().tolist() == [["T/0/clone0", "T/0", ""]]
+    assert theirs.task_id.tolist() == ["ConDefects/a"] and theirs.f1_top.tolist() == [2]
+    assert series.counts(ours, F1) == "1 pairs of 1 problems, seeds: 1, folds: 1"
+    with pytest.raises(StudyError, match="a pair was scored twice.*condition=C0.*pair_id=T/0/clone0.*run 06"):
+        series.measured_pairs(rows.iloc[[0, 0]])

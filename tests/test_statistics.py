@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from llmexp_utils import statistics
+from llmexp_utils.cells import Cell, Measure
 from llmexp_utils.errors import StudyError
-from llmexp_utils.statistics import DRAWS, Resample, cells, holm, interval, resample, two_sided_p
+from llmexp_utils.statistics import DRAWS, Resample, holm, interval, resample, two_sided_p
 
 bands = partial(statistics.bands, draws=2000)
 compare = partial(statistics.compare, draws=2000)
@@ -36,7 +37,12 @@ def frame(values: dict[str, list[float]], seed: int = 0, per_task: int = 1) -> p
 def test_a_draw_weighs_problems_not_faults():
     index = pd.MultiIndex.from_tuples([("a", "f0"), ("a", "f1"), ("b", "f2")], names=["task_id", "fault_id"])
     sample = Resample(pd.Index(["a", "b"]), np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
-    assert sample.means(pd.Series([1.0, 0.0, 1.0], index)).tolist() == pytest.approx([2 / 3, 1 / 2, 1])
+    mean = Cell(pd.DataFrame({"top": [1.0, 0.0, 1.0], "bottom": 1.0}, index), pd.Series(dtype=float))
+    assert sample.ratios(mean).tolist() == pytest.approx([2 / 3, 2 / 3, 1 / 2, 1])  # the estimate, then the draws
+    ratio = Cell(mean.sums.assign(bottom=[1.0, 3.0, 4.0]), mean.seeds)
+    assert sample.ratios(ratio).tolist() == pytest.approx([2 / 8, 2 / 8, 1 / 4, 1 / 4])
+    late = Resample(pd.Index(["a", "b"]), np.array([[0.0, 2.0]])).ratios(Cell(mean.sums.loc[["a"]], mean.seeds))
+    assert late[0] == 0.5 and np.isnan(late[1])  # no item of the cell in this draw
 
 
 def test_draws_take_as_many_problems_as_there_are():
@@ -152,11 +158,57 @@ def test_bad_frames_say_what_to_do():
         compare(data[data["condition"] == "C0"], rng=rng())
 
 
+RATIO = Measure("ratio", "hits", "tries", "pair_id", "pairs")
+
+
+def pairs(condition: str, hits: list[int], tries: list[int], seed: int = 0) -> pd.DataFrame:
+    rows = [(f"t{number}", f"p{number}", *each) for number, each in enumerate(zip(hits, tries, strict=True))]
+    names = pd.DataFrame(rows, columns=["task_id", "pair_id", "hits", "tries"])
+    return names.assign(student="A", condition=condition, n_real=8, seed=seed)
+
+
+def test_a_ratio_is_that_of_the_sums_after_averaging_over_seeds():
+    row = bands(pd.concat([pairs("C0", [2, 0], [2, 4]), pairs("C0", [0, 0], [2, 0], seed=1)]), rng=rng(), metric=RATIO)
+    row = row.iloc[0]
+    assert row["metric"] == "ratio" and row["estimate"] == 0.25  # (1 + 0) / (2 + 2), not the mean of 1/2 and 0
+    assert (row["low"], row["high"]) == (0, 0.5)  # one problem twice
+    assert row["sd_seeds"] == pytest.approx(np.std([2 / 6, 0], ddof=1))
+    assert (row["n_pairs"], row["n_problems"], row["n_seeds"]) == (2, 2, 2) and "n_faults" not in row
+
+
+def test_a_difference_of_ratios_is_taken_in_the_same_draws():
+    hits, tries = [1, 2, 3, 0] * 5, [2, 2, 4, 2] * 5
+    doubled = pd.concat([pairs("C0", hits, tries), pairs("C3", [2 * hit for hit in hits], tries)])
+    ours = compare(doubled, rng=rng(), metric=RATIO).iloc[0]
+    alone = bands(pairs("C0", hits, tries), rng=rng(), metric=RATIO).iloc[0]
+    assert ours["estimate"] == pytest.approx(0.6) and ours["n_pairs"] == 20
+    # twice a ratio minus itself is the ratio, in every draw
+    assert (ours["low"], ours["high"]) == pytest.approx((alone["low"], alone["high"]))
+    scaled = pd.concat([pairs("C0", hits, tries), pairs("C3", [3 * hit for hit in hits], [3 * n for n in tries])])
+    same = compare(scaled, rng=rng(), metric=RATIO).iloc[0]
+    assert (same["estimate"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)  # other sums, the same ratio
+
+
+def test_a_ratio_needs_both_columns_and_the_same_pairs():
+    data = pairs("C0", [1, 1], [1, 2])
+    with pytest.raises(StudyError, match="no column 'tries'"):
+        bands(data.drop(columns="tries"), rng=rng(), metric=RATIO)
+    with pytest.raises(StudyError, match="column 'tries' has an empty value"):
+        bands(data.assign(tries=np.nan), rng=rng(), metric=RATIO)
+    with pytest.raises(StudyError, match="1 pairs against 2"):
+        compare(pd.concat([data, pairs("C3", [1], [1])]), rng=rng(), metric=RATIO)
+
+
+def test_nothing_over_nothing_is_no_estimate():
+    row = bands(pairs("C0", [0, 0], [0, 0]), rng=rng(), metric=RATIO).iloc[0]
+    assert np.isnan([row["estimate"], row["low"], row["high"]]).all()
+
+
 def test_helpers_by_hand():
     assert interval(np.arange(1.0, 101.0)) == (3.0, 98.0)
     assert interval(np.array([1.0, np.inf, np.nan])) == (1.0, np.inf)
     assert two_sided_p(np.ones(99)) == pytest.approx(0.02) and two_sided_p(np.zeros(99)) == 1
-    assert list(cells(frame({"C0": [1.0]}), "top1", ["condition"])) == [("C0",)]
+    assert np.isnan(two_sided_p(np.array([np.nan])))
 
 
 def test_the_whole_study_takes_seconds():
