@@ -2,8 +2,8 @@
 
 Which comparisons are made is fixed by these rules and by what was run, never by the results:
 
-- *author*, *selection*, *mixing*: pairs of conditions of the grid, averaged over all numbers of real faults that both
-  have; each number counts the same;
+- *author*, *selection*, *mixing*, *near misses* (of pairs): pairs of conditions of the grid, averaged over all numbers
+  of real items that both have; each number counts the same;
 - *number added*: the largest minus the smallest number of the sweep, for each condition;
 - *line policy*, *answer form*, *generator*: every arm that differs from the grid's arm in this one thing, minus it, at
   the largest number of added faults that both reach;
@@ -27,9 +27,10 @@ from llmexp_utils.series import ARM
 from llmexp_utils.statistics import DRAWS, Resample, holm, interval, resample, rounded, two_sided_p
 
 QUESTIONS = (
-    "author: LLM or mutation",
+    "author: LLM or rule",
     "selection: Score or chance",
     "mixing with mutants",
+    "near misses or other problems",
     "number added",
     "line policy",
     "answer form",
@@ -42,6 +43,7 @@ PAIRS = (
     (QUESTIONS[1], "C4", "C3"),
     (QUESTIONS[2], "mix", "C2"),
     (QUESTIONS[2], "mix", "C3"),
+    (QUESTIONS[3], "C4", "C4far"),
 )
 GAINS = (("C3", "C0"), ("C3", "C2"), ("C4", "C0"), ("C4", "C2"))
 MINUS = "\N{MINUS SIGN}"

@@ -11,10 +11,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
 from llmexp_utils.pairs import COLUMNS
 
 KIND = "retrieval"
+MAP_AT_R = Measure("map_at_r", "ap_at_r", "", "program_id", "queries")
 FACTS = ["run_id", "student", "condition", "names", "n_real", "n_added", "fold", "seed"]
 
 

@@ -16,7 +16,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.pair_metrics import per_pair
 from llmexp_utils.plots import CONDITIONS, Look
 
-RUN = ["student", "series", "condition", "n_real", "n_added", "generator", "form", "policy", "fold", "seed"]
+RUN = ["student", "series", "condition", "n_real", "n_added", "generator", "form", "policy", "names", "fold", "seed"]
 ARM = ("generator", "form", "policy")
 EXTERNAL, EXTERNAL_PAIRS = "HumanEvalPack/", "ConDefects/"
 CONTROL, CONTROL_ALONE = "C2", "C5m"
@@ -52,7 +52,7 @@ def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     StudyError
         If a pair stands twice in one run of a series.
     """
-    pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection"))
+    pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection")).assign(policy="")
     return _apart(pairs, pairs["pair_id"].str.startswith(EXTERNAL_PAIRS))
 
 

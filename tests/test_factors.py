@@ -52,8 +52,8 @@ def test_conditions_are_compared_over_all_sizes_that_both_have():
         noise=0.2,
     )
     assert estimates(frame) == {
-        ("author: LLM or mutation", "C3 − C2"): 0.05,
-        ("author: LLM or mutation", "C4 − C2"): 0.1,
+        ("author: LLM or rule", "C3 − C2"): 0.05,
+        ("author: LLM or rule", "C4 − C2"): 0.1,
         ("selection: Score or chance", "C4 − C3"): 0.2,
         ("mixing with mutants", "mix − C2"): 0.4,
         ("mixing with mutants", "mix − C3"): 0.5,
@@ -126,7 +126,8 @@ def test_a_ratio_is_compared_in_the_same_way():
 def test_what_was_not_varied_is_said():
     some = planned(study(grid("C2", 8, 0.3), grid("C3", 8, 0.5)), "A")
     missing = (
-        "selection: Score or chance, mixing with mutants, number added, line policy, answer form, generator, student"
+        "selection: Score or chance, mixing with mutants, near misses or other problems, number added, line policy, "
+        "answer form, generator, student"
     )
     assert unanswered(some) == f"not varied in these runs: {missing}"
     nothing = planned(study(grid("C0", 8, 0.3)), "A")
