@@ -45,8 +45,17 @@ def pair_cells(
     return found
 
 
-def pair_jobs(pool: PairPool, cells: Sequence[PairCell]) -> list[PairJob]:
+def pair_jobs(pool: PairPool, cells: Sequence[PairCell], external: pd.DataFrame | None = None) -> list[PairJob]:
     """Jobs of the cells, in their order.
+
+    Parameters
+    ----------
+    pool : PairPool
+        Real pairs and the programs that others are made of.
+    cells : sequence of PairCell
+        The training sets.
+    external : DataFrame, optional
+        Pairs of other people's programs for problems that are none of ours: every fold tests on all of them.
 
     Raises
     ------
@@ -54,10 +63,14 @@ def pair_jobs(pool: PairPool, cells: Sequence[PairCell]) -> list[PairJob]:
         If a cell asks for more than there is, or a problem is in two splits.
     """
     parts = {(fold, split): pool.real(fold, split) for fold in {c.fold for c in cells} for split in ("dev", "test")}
-    return [_job(pool, cell, parts[cell.fold, "dev"], parts[cell.fold, "test"]) for cell in cells]
+    return [_job(pool, cell, parts[cell.fold, "dev"], parts[cell.fold, "test"], external) for cell in cells]
 
 
-def _job(pool: PairPool, cell: PairCell, dev: pd.DataFrame, test: pd.DataFrame) -> PairJob:
+def _job(
+    pool: PairPool, cell: PairCell, dev: pd.DataFrame, test: pd.DataFrame, external: pd.DataFrame | None
+) -> PairJob:
+    if external is not None and len(external):
+        test = pd.concat([test, external], ignore_index=True)
     fit = training_pairs(pool, cell)
     splits = [{*frame.task_id, *frame.other_id} for frame in (fit, dev, test)]
     shared = (splits[0] & splits[1]) | (splits[0] & splits[2]) | (splits[1] & splits[2])

@@ -9,6 +9,9 @@ import pandas as pd
 
 from llmexp_utils.errors import StudyError
 
+EXTERNAL = "ConDefects/"
+"""How the ids of pairs begin whose programs are other people's."""
+
 
 def best_threshold(scores: Sequence[float], labels: Sequence[int]) -> float:
     """Threshold with the largest F1 on development pairs: a pair is taken for clones from it on.
@@ -47,6 +50,19 @@ def f1_score(true_positives: float, false_positives: float, false_negatives: flo
     """
     total = 2 * true_positives + false_positives + false_negatives
     return 2 * true_positives / total if total else 0.0
+
+
+def own_and_external(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions of our own pairs, and of pairs of other people's programs.
+
+    Examples
+    --------
+    >>> own, external = own_and_external(pd.DataFrame({"pair_id": ["HumanEval/0/clone0", "ConDefects/abc221_a/clone"]}))
+    >>> external.pair_id.tolist()
+    ['ConDefects/abc221_a/clone']
+    """
+    outside = predictions.pair_id.str.startswith(EXTERNAL)
+    return predictions[~outside].reset_index(drop=True), predictions[outside].reset_index(drop=True)
 
 
 def summarise(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> pd.DataFrame:
