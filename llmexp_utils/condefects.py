@@ -29,7 +29,7 @@ from llmexp_utils.paths import atomic_write, cache_dir, data_dir
 
 TASK = re.compile(r"abc(22[1-9]|2[3-9]\d|300)_[a-h]")
 CORRECT, FAULTY = "correctVersion.py", "faultyVersion.py"
-PROGRAMS_SHA256 = ""
+PROGRAMS_SHA256 = "e6fa4d2e461d460920d6ec6b30952cd7aa96bfb77d23619fa27208f41dc447a5"
 """Of the sorted relative paths and the contents of the Python programs of these tasks."""
 MAX_TOKENS = 400
 """Longest program in lexical tokens: at most 403 word pieces of MiniLM, whose window is 512, and 387 tokens of the

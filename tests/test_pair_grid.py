@@ -67,6 +67,17 @@ def test_a_problem_in_two_splits_is_refused():
         )
 
 
+def test_every_fold_tests_on_the_external_pairs_and_learns_from_none():
+    pool, cells = tiny_pool(), pair_cells(["C3"], [8], 4, ARM, Repeats([0, 1], [0]))
+    outside = pool.pairs.head(2).assign(pair_id=["Other/1", "Other/2"], task_id="Other", other_id="Other")
+    for alone, beside in zip(pair_jobs(pool, cells), pair_jobs(pool, cells, outside), strict=True):
+        assert beside.test.pair_id.tolist() == [*alone.test.pair_id, "Other/1", "Other/2"]
+        assert beside.train.equals(alone.train) and beside.dev.equals(alone.dev)
+    known = outside.assign(other_id=beside.train.task_id.iloc[0])
+    with pytest.raises(StudyError, match="is in two splits"):
+        pair_jobs(pool, cells, known)
+
+
 def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, monkeypatch):
     def states_of(codes, corrects, cache, workers, progress):
         assert codes == corrects, "each function is read on its own"
