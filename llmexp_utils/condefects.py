@@ -1,7 +1,7 @@
 """ConDefects: Python programs that people submitted to AtCoder, as an external check of clone detection.
 
 Correct programs of one task are clones that nobody wrote as clones, and each comes with a faulty version by the same
-author (Wu et al. 2024, https://github.com/appmlk/ConDefects, commit 43f0834; tasks abc221 to abc300). No task is one of
+author (Wu et al. 2024, arXiv 2310.16253; repository appmlk/ConDefects, commit 43f0834, tasks abc221 to abc300). No task is one of
 ours: students are trained on our pairs and tested on these. The data do not say why the judge refused a faulty version:
 some may be right but too slow.
 """
@@ -23,9 +23,9 @@ from llmexp_utils.clone_types import normal_tokens, overlap
 from llmexp_utils.code import CodeError, normalise, parse, tokens
 from llmexp_utils.errors import StudyError
 from llmexp_utils.freshness import modules_hash
-from llmexp_utils.pair_metrics import EXTERNAL
 from llmexp_utils.pairs import COLUMNS, NEGATIVES, described
 from llmexp_utils.paths import atomic_write, cache_dir, data_dir
+from llmexp_utils.series import EXTERNAL_PAIRS
 
 TASK = re.compile(r"abc(22[1-9]|2[3-9]\d|300)_[a-h]")
 CORRECT, FAULTY = "correctVersion.py", "faultyVersion.py"
@@ -62,6 +62,23 @@ def programs_hash(folder: Path) -> str:
     for path in _files(folder):
         found.update(f"{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+def verify(folder: Path) -> str:
+    """Hash of the programs (:func:`programs_hash`), if they are those that were published.
+
+    Raises
+    ------
+    StudyError
+        If they are others.
+    """
+    content = programs_hash(folder)
+    if content != PROGRAMS_SHA256:
+        raise StudyError(
+            f"{folder} is not ConDefects as it was published (wrong SHA-256 of the Python programs of abc221 to "
+            "abc300): put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects"
+        )
+    return content
 
 
 def read_programs(folder: Path) -> pd.DataFrame:
@@ -105,12 +122,7 @@ def read_submissions(folder: Path) -> pd.DataFrame:
     StudyError
         If the programs are not those that were published.
     """
-    content = programs_hash(folder)
-    if content != PROGRAMS_SHA256:
-        raise StudyError(
-            f"{folder} is not ConDefects as it was published (wrong SHA-256 of the Python programs of abc221 to "
-            "abc300): put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects"
-        )
+    content = verify(folder)
     code = modules_hash(("clone_types", "code", "condefects"))
     key = " ".join([content, code, version("black"), platform.python_version()])
     path = cache_dir() / f"condefects-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
@@ -154,7 +166,7 @@ def condefects_pairs(programs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     for task_id, turn in zip(sorted(correct), turns.tolist(), strict=True):
         rng = np.random.default_rng([seed, zlib.crc32(task_id.encode())])
         left, right = rng.permutation(sorted(correct[task_id].values()))[:2].tolist()
-        rows.append((f"{EXTERNAL}{task_id}/clone", task_id, task_id, "clone", 1, left, right))
+        rows.append((f"{EXTERNAL_PAIRS}{task_id}/clone", task_id, task_id, "clone", 1, left, right))
         kind = NEGATIVES[turn % 3]
         if kind == "near-miss" and task_id not in faulty:
             kind = "random"
@@ -182,7 +194,7 @@ def _other(
             partner, right = max(candidates, key=lambda candidate: overlap(left, candidate[1]))
     sides = [(task_id, left), (partner, right)]
     (first, one), (second, two) = sides if rng.integers(2) else sides[::-1]
-    return f"{EXTERNAL}{task_id}/{kind}", first, second, kind, 0, one, two
+    return f"{EXTERNAL_PAIRS}{task_id}/{kind}", first, second, kind, 0, one, two
 
 
 def _draw(items: Sequence[str], rng: np.random.Generator) -> str:

@@ -126,11 +126,11 @@ def jobs_of(pool: TaskPool, cells: Sequence[Cell], external: pd.DataFrame | None
 
 
 def _job(pool: TaskPool, cell: Cell, dev: pd.DataFrame, test: pd.DataFrame, external: pd.DataFrame | None) -> Job:
+    if external is not None and len(external):
+        test = pd.concat([test, pool.elsewhere(external, test)], ignore_index=True)
     fit = pool.training(cell)
     splits = [pool.job.problems(frame) for frame in (fit, dev, test)]
     shared = (splits[0] & splits[1]) | (splits[0] & splits[2]) | (splits[1] & splits[2])
     if shared:
         raise StudyError(f"{min(shared)} is in two splits of fold {cell.fold}: the split must be by problem")
-    if external is not None and len(external):
-        test = pd.concat([test, pool.elsewhere(external, test)], ignore_index=True)
     return pool.job(pool.facts(cell), cell.seed, fit, dev, test)

@@ -64,15 +64,6 @@ def test_a_problem_in_two_splits_is_refused():
         jobs_of(replace(pool, pairs=leaking), grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
 
 
-def test_pairs_of_other_people_are_tested_in_every_fold_and_never_trained_on():
-    pool = tiny_pool()
-    others = pool.pairs.head(2).assign(pair_id=["ConDefects/a", "ConDefects/b"], task_id="x", other_id="x", left="1")
-    cells = grid_cells(["C0"], [8], 0, ARM, Repeats([0, 1], [0]))
-    for alone, beside in zip(jobs_of(pool, cells), jobs_of(pool, cells, others), strict=True):
-        assert beside.test.pair_id.tolist() == [*alone.test.pair_id, "ConDefects/a", "ConDefects/b"]
-        assert beside.train.equals(alone.train) and beside.dev.equals(alone.dev)
-
-
 def test_arms_are_compared_at_numbers_that_they_reach():
     cells = arm_cells(tiny_pool(), [ARM], 8, [4, 72, 74], ARM, Repeats([0], [0]))  # 12 problems with three clones
     assert [(cell.condition, cell.n_added) for cell in cells] == [
@@ -97,6 +88,17 @@ def test_retrieval_scores_all_correct_functions_of_the_test_problems():
     assert len(job.test) == 8 * 7 / 2 and job.test.label.sum() == 4  # four problems, two programs each
     assert {GROUPS[task_id] for task_id in job.test.task_id} == {2}
     assert job.train.equals(jobs_of(tiny_pool(), cells)[0].train)
+
+
+def test_every_fold_tests_on_the_external_pairs_and_learns_from_none():
+    pool, cells = tiny_pool(), grid_cells(["C3"], [8], 4, ARM, Repeats([0, 1], [0]))
+    outside = pool.pairs.head(2).assign(pair_id=["Other/1", "Other/2"], task_id="Other", other_id="Other")
+    for alone, beside in zip(jobs_of(pool, cells), jobs_of(pool, cells, outside), strict=True):
+        assert beside.test.pair_id.tolist() == [*alone.test.pair_id, "Other/1", "Other/2"]
+        assert beside.train.equals(alone.train) and beside.dev.equals(alone.dev)
+    known = outside.assign(other_id=beside.train.task_id.iloc[0])
+    with pytest.raises(StudyError, match="is in two splits"):
+        jobs_of(pool, cells, known)
 
 
 def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, monkeypatch):
