@@ -1,9 +1,9 @@
 """ConDefects: Python programs that people submitted to AtCoder, as an external check of clone detection.
 
 Correct programs of one task are clones that nobody wrote as clones, and each comes with a faulty version by the same
-author (Wu et al. 2024, arXiv 2310.16253; repository appmlk/ConDefects, commit 43f0834, tasks abc221 to abc300). No task is one of
-ours: students are trained on our pairs and tested on these. The data do not say why the judge refused a faulty version:
-some may be right but too slow.
+author (Wu et al. 2024, arXiv 2310.16253; repository appmlk/ConDefects, commit 43f0834, tasks abc221 to abc300). No task
+is one of ours: students are trained on our pairs and tested on these. The data do not say why the judge refused a
+faulty version: some may be right but too slow.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def test_the_policy_llm_is_complete_with_its_choices_and_its_answers(functions: 
 
 def test_missing_clones_and_a_malformed_gold_clone_are_told(say: Callable[..., list[str]], tmp_path: Path) -> None:
     arm = "qwen2.5-coder-1.5b/from_spec"
-    profile = f"{CLONES}:\n  clone_arms: [{arm}]\n  n_functions: 2\n"
+    profile = f"{CLONES}:\n  clone_arms: [{arm}]\n  clone_samples: [3]\n  n_functions: 2\n"
     path = tmp_path / "data/recordings/from_spec_qwen2.5-coder-1.5b.jsonl"
     kept = [line for line in path.read_text().splitlines() if json.loads(line)["task_id"] != "HumanEval/1"]
     path.write_text("\n".join([*kept, ""]))
