@@ -85,7 +85,7 @@ def encode_functions(
     indent_tokens : bool
         Write each level of indentation as one ``<indent>`` token, which the tokenizer must know.
     """
-    texts = [[_with_indent(line) if indent_tokens else line for line in code.splitlines()] for code in codes]
+    texts = [[with_indent(line) if indent_tokens else line for line in code.splitlines()] for code in codes]
     flat = [line for lines in texts for line in lines]
     ids = tokenizer(flat, add_special_tokens=False, verbose=False)["input_ids"] if flat else []
     ends = np.cumsum([len(lines) for lines in texts])
@@ -123,6 +123,12 @@ def split_windows(sizes: Sequence[int], capacity: int) -> list[Window]:
     return [Window(*span, *bounds[n : n + 2]) for n, span in enumerate(spans)]
 
 
+def with_indent(line: str) -> str:
+    """A line with one ``INDENT`` for each level of its indentation."""
+    code = line.lstrip(" ")
+    return INDENT * ((len(line) - len(code)) // INDENT_WIDTH) + code
+
+
 def _encode(lines: list[list[int]], prefix: list[int], separator: int, window: int) -> EncodedFunction:
     capacity = window - len(prefix)
     whole = [len(line) < capacity for line in lines]
@@ -150,8 +156,3 @@ def _step_back(sizes: Sequence[int], span: tuple[int, int], capacity: int) -> in
     while start - 1 > first and sum(sizes[start - 1 : last]) <= room:
         start -= 1
     return start
-
-
-def _with_indent(line: str) -> str:
-    code = line.lstrip(" ")
-    return INDENT * ((len(line) - len(code)) // INDENT_WIDTH) + code

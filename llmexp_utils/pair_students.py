@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.pair_inputs import Head
 from llmexp_utils.small_training import Settings
 
 Scores = Sequence[np.ndarray]
@@ -49,6 +50,55 @@ class FrozenPairs:
     def _sides(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         left, right = (vectors_of(list(frame[side]), Path(self.cache), 1, progress=False) for side in ("left", "right"))
         return left, right
+
+
+@dataclass(frozen=True)
+class FineTunedPairs:
+    """Student (B): a whole encoder fine-tuned by ``transformers.Trainer``, in the paper's manner.
+
+    ``encoder`` is ``minilm`` (embedded) or the hub name or path of any BERT, RoBERTa or T5 encoder; ``head`` is
+    ``cross`` (both functions in one text) or ``bi`` (each in its own).
+    """
+
+    cache: str
+    encoder: str
+    head: Head
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+    @property
+    def name(self) -> str:
+        """The encoder's name without its owner, and the head."""
+        return f"{self.encoder.rstrip('/').rsplit('/', 1)[-1]}-{self.head}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the scores, apart from data and seed: settings, weights, code, libraries."""
+        from llmexp_utils.encoders import weights_id
+
+        settings = {name: value for name, value in asdict(self).items() if name != "cache"}
+        code = modules_hash(("encoders", "fine_tuning", "line_windows", "pair_encoder", "pair_inputs"))
+        libraries = {name: version(name) for name in ("torch", "transformers")}
+        return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
+
+    def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
+        """Fine-tune on ``train``; one array with one score for each pair of ``dev`` and of ``test``."""
+        from llmexp_utils.pair_encoder import train_and_score_pairs
+
+        scores = train_and_score_pairs(
+            train,
+            dev,
+            test,
+            encoder=self.encoder,
+            head=self.head,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            output_dir=Path(self.cache) / "checkpoints",
+        )
+        return scores.dev[:, None], scores.test[:, None]
 
 
 def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bool = True) -> np.ndarray:

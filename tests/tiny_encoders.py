@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertModel,
@@ -20,6 +20,11 @@ from transformers import (
 
 FAMILIES = ("bert", "roberta", "t5")
 POSITIONS = 130
+FORMATS = {  # of one text and of two
+    "bert": ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
+    "roberta": ("<s> $A </s>", "<s> $A </s> </s> $B </s>"),
+    "t5": ("$A </s>", "$A </s> $B </s>"),
+}
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
@@ -74,7 +79,12 @@ def make_encoder(family: str, folder: Path) -> Path:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     more = {"unk_token": "<unk>"} if family == "t5" else {}
     tokenizer.train_from_iterator(corpus, trainer(vocab_size=300, special_tokens=special, show_progress=False, **more))
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    single, pair = FORMATS[family]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(token, tokenizer.token_to_id(token)) for token in special]
+    )
+    inputs = ["input_ids", *(["token_type_ids"] if family == "bert" else []), "attention_mask"]
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     common = {"vocab_size": len(fast), "pad_token_id": fast.pad_token_id}
