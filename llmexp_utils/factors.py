@@ -1,9 +1,9 @@
-"""What makes a generated fault worth its price: one planned comparison, or a few, a factor.
+"""What makes a generated fault or clone worth its price: one planned comparison, or a few, a factor.
 
 Which comparisons are made is fixed by these rules and by what was run, never by the results:
 
-- *author*, *selection*, *mixing*, *near misses* (of pairs): pairs of conditions of the grid, averaged over all numbers
-  of real items that both have; each number counts the same;
+- *author*, *selection*, *mixing*, *others*: pairs of conditions of the grid, averaged over all numbers of real faults
+  that both have; each number counts the same;
 - *number added*: the largest minus the smallest number of the sweep, for each condition;
 - *line policy*, *answer form*, *generator*: every arm that differs from the grid's arm in this one thing, minus it, at
   the largest number of added faults that both reach;
@@ -16,7 +16,7 @@ averaged over the numbers of real faults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,30 +26,46 @@ from llmexp_utils.cells import Cell, Measure, cells, same_items
 from llmexp_utils.series import ARM
 from llmexp_utils.statistics import DRAWS, Resample, holm, interval, resample, rounded, two_sided_p
 
-QUESTIONS = (
-    "author: LLM or rule",
-    "selection: Score or chance",
-    "mixing with mutants",
-    "near misses or other problems",
-    "number added",
-    "line policy",
-    "answer form",
-    "generator",
-    "student",
-)
-PAIRS = (
-    (QUESTIONS[0], "C3", "C2"),
-    (QUESTIONS[0], "C4", "C2"),
-    (QUESTIONS[1], "C4", "C3"),
-    (QUESTIONS[2], "mix", "C2"),
-    (QUESTIONS[2], "mix", "C3"),
-    (QUESTIONS[3], "C4", "C4far"),
-)
 GAINS = (("C3", "C0"), ("C3", "C2"), ("C4", "C0"), ("C4", "C2"))
+AMOUNT, STUDENT = "number added", "student"
+ARM_QUESTIONS = {"generator": "generator", "form": "answer form", "policy": "line policy"}
 MINUS = "\N{MINUS SIGN}"
-
-
 Terms = tuple[tuple[int, Cell], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a task asks: ``pairs`` of conditions (question, condition, control), and the columns of an ``arm``."""
+
+    pairs: tuple[tuple[str, str, str], ...]
+    arm: tuple[str, ...]
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """All questions, in the order of the table."""
+        of_pairs = dict.fromkeys(question for question, *_ in self.pairs)
+        return (*of_pairs, AMOUNT, *(ARM_QUESTIONS[name] for name in reversed(self.arm)), STUDENT)
+
+
+FAULT_PLAN = Plan(
+    (
+        ("author: LLM or mutation", "C3", "C2"),
+        ("author: LLM or mutation", "C4", "C2"),
+        ("selection: Score or chance", "C4", "C3"),
+        ("mixing with mutants", "mix", "C2"),
+        ("mixing with mutants", "mix", "C3"),
+    ),
+    ARM,
+)
+CLONE_PLAN = Plan(
+    (
+        ("author: LLM or rewriting", "C3", "C2"),
+        ("author: LLM or rewriting", "C4", "C2"),
+        ("selection: Score or chance", "C4", "C3"),
+        ("others: near misses or other problems", "C4", "C4far"),
+    ),
+    ("generator", "form"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,32 +90,36 @@ class Comparison:
         return self
 
 
-def planned(faults: pd.DataFrame, student: str, metric: str | Measure = "top1") -> list[Comparison]:
+def planned(
+    per_item: pd.DataFrame, student: str, metric: str | Measure = "top1", plan: Plan = FAULT_PLAN
+) -> list[Comparison]:
     """All comparisons that the rules of this module ask for and that these runs have.
 
     Parameters
     ----------
-    faults : DataFrame
-        Rows of :func:`llmexp_utils.series.measured`, all series and students.
+    per_item : DataFrame
+        Rows of :func:`llmexp_utils.series.measured` or ``measured_pairs``, all series and students.
     student : str
         The main student; the others are only asked whether they gain more or less.
     metric : str or Measure
         What to compare; the name of a column stands for its mean over faults.
+    plan : Plan
+        What is asked in this task.
 
     Raises
     ------
     StudyError
-        If the cells of a comparison were not tested on the same faults.
+        If the cells of a comparison were not tested on the same faults or pairs.
     """
-    own = faults[faults["student"] == student]
+    own = per_item[per_item["student"] == student]
     grid = own[own["series"] == "grid"]
     found = [
-        *_pairs(_by_size(grid, metric)),
+        *_pairs(_by_size(grid, metric), plan),
         *_amounts(own[own["series"] == "sweep"], metric),
-        *_arms(own[own["series"] == "arm"], main_arm(grid), metric),
-        *_students(faults[faults["series"] == "grid"], student, metric),
+        *_arms(own[own["series"] == "arm"], main_arm(grid, plan.arm), metric, plan.arm),
+        *_students(per_item[per_item["series"] == "grid"], student, metric),
     ]
-    return sorted((one.check() for one in found), key=lambda one: QUESTIONS.index(one.question))
+    return sorted((one.check() for one in found), key=lambda one: plan.questions.index(one.question))
 
 
 def factor_table(comparisons: list[Comparison], *, rng: np.random.Generator, draws: int = DRAWS) -> pd.DataFrame:
@@ -129,15 +149,15 @@ def factor_table_by_size(
     return _table(rows, rng, draws)
 
 
-def unanswered(comparisons: list[Comparison]) -> str:
+def unanswered(comparisons: list[Comparison], plan: Plan = FAULT_PLAN) -> str:
     """One line: the factors that these runs do not vary."""
-    missing = [question for question in QUESTIONS if question not in {one.question for one in comparisons}]
+    missing = [question for question in plan.questions if question not in {one.question for one in comparisons}]
     return f"not varied in these runs: {', '.join(missing)}" if missing else "every factor is varied in these runs"
 
 
-def main_arm(grid: pd.DataFrame) -> tuple[str, ...] | None:
-    """Generator, form and policy that wrote the grid's LLM faults; None if it has none."""
-    arms = grid.loc[grid["generator"] != "", list(ARM)].drop_duplicates()
+def main_arm(grid: pd.DataFrame, columns: Sequence[str] = ARM) -> tuple[str, ...] | None:
+    """Generator, form and policy that wrote what the grid adds; None if no LLM did."""
+    arms = grid.loc[grid["generator"] != "", list(columns)].drop_duplicates()
     return tuple(arms.iloc[0]) if len(arms) == 1 else None
 
 
@@ -149,8 +169,8 @@ def _by_size(grid: pd.DataFrame, metric: str | Measure) -> dict[str, dict[int, C
     return found
 
 
-def _pairs(grid: dict[str, dict[int, Cell]]) -> Iterator[Comparison]:
-    for question, condition, base in PAIRS:
+def _pairs(grid: dict[str, dict[int, Cell]], plan: Plan) -> Iterator[Comparison]:
+    for question, condition, base in plan.pairs:
         terms = _difference(grid, condition, base)
         if terms:
             yield Comparison(question, f"{condition} {MINUS} {base}", terms, _seeds(grid[condition]))
@@ -171,31 +191,33 @@ def _amounts(sweep: pd.DataFrame, metric: str | Measure) -> Iterator[Comparison]
         if len(amounts) > 1:
             most, least = (found[condition, n_real, amount] for amount in (amounts[-1], amounts[0]))
             text = f"{condition}: {amounts[-1]} {MINUS} {amounts[0]} added"
-            yield Comparison(QUESTIONS[3], text, {int(n_real): ((1, most), (-1, least))}, len(most.seeds))
+            yield Comparison(AMOUNT, text, {int(n_real): ((1, most), (-1, least))}, len(most.seeds))
 
 
-def _arms(arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str | Measure) -> Iterator[Comparison]:
+def _arms(
+    arms: pd.DataFrame, main: tuple[str, ...] | None, metric: str | Measure, columns: Sequence[str]
+) -> Iterator[Comparison]:
     """Every arm that differs from the main arm in one thing, minus the main arm."""
     written = arms[arms["generator"] != ""]
-    found = cells(written, metric, [*ARM, "n_real", "n_added"])
-    for *arm, n_real in sorted({key[:4] for key in found}):
-        varied = _varied(tuple(arm), main) if main else None
-        amounts = [key[4] for key in found if key[:4] == (*arm, n_real) and (*(main or ()), n_real, key[4]) in found]
-        if varied is None or not amounts:
+    found = cells(written, metric, [*columns, "n_real", "n_added"])
+    for *arm, n_real in sorted({key[:-1] for key in found}):
+        place = _varied(tuple(arm), main) if main else None
+        amounts = [key[-1] for key in found if key[:-1] == (*arm, n_real) and (*(main or ()), n_real, key[-1]) in found]
+        if place is None or not amounts:
             continue
-        question, place = varied
+        question = ARM_QUESTIONS[columns[place]]
         text = f"{arm[place]} {MINUS} {main[place]}, {max(amounts)} added"
         cell, base = (found[(*one, n_real, max(amounts))] for one in (arm, main))
         yield Comparison(question, text, {int(n_real): ((1, cell), (-1, base))}, len(cell.seeds))
 
 
-def _varied(arm: tuple[str, ...], main: tuple[str, ...]) -> tuple[str, int] | None:
-    """The one factor in which two arms differ, and its place in an arm; a whole function has no line policy."""
+def _varied(arm: tuple[str, ...], main: tuple[str, ...]) -> int | None:
+    """Place in an arm of the one factor in which two arms differ; a whole function has no line policy."""
     if arm == main:
         return None
     if arm[0] == main[0]:
-        return ("line policy", 2) if arm[1] == main[1] else ("answer form", 1)
-    return ("generator", 0) if arm[1:] == main[1:] else None
+        return 2 if arm[1] == main[1] else 1
+    return 0 if arm[1:] == main[1:] else None
 
 
 def _students(grid: pd.DataFrame, main: str, metric: str | Measure) -> Iterator[Comparison]:
@@ -209,7 +231,7 @@ def _students(grid: pd.DataFrame, main: str, metric: str | Measure) -> Iterator[
             both = sorted(more.keys() & less.keys())
             terms = {size: (*more[size], *((-sign, cell) for sign, cell in less[size])) for size in both}
             if terms:
-                yield Comparison("student", text, terms, _seeds(theirs[condition]))
+                yield Comparison(STUDENT, text, terms, _seeds(theirs[condition]))
 
 
 def _seeds(by_size: dict[int, Cell]) -> int:

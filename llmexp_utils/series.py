@@ -52,7 +52,7 @@ def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     StudyError
         If a pair stands twice in one run of a series.
     """
-    pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection")).assign(policy="")
+    pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection"))
     return _apart(pairs, pairs["pair_id"].str.startswith(EXTERNAL_PAIRS))
 
 

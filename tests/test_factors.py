@@ -8,7 +8,7 @@ import pytest
 
 from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
-from llmexp_utils.factors import factor_table, factor_table_by_size, main_arm, planned, unanswered
+from llmexp_utils.factors import CLONE_PLAN, factor_table, factor_table_by_size, main_arm, planned, unanswered
 from llmexp_utils.statistics import holm
 
 MAIN = ("big", "line", "uniform")
@@ -52,8 +52,8 @@ def test_conditions_are_compared_over_all_sizes_that_both_have():
         noise=0.2,
     )
     assert estimates(frame) == {
-        ("author: LLM or rule", "C3 − C2"): 0.05,
-        ("author: LLM or rule", "C4 − C2"): 0.1,
+        ("author: LLM or mutation", "C3 − C2"): 0.05,
+        ("author: LLM or mutation", "C4 − C2"): 0.1,
         ("selection: Score or chance", "C4 − C3"): 0.2,
         ("mixing with mutants", "mix − C2"): 0.4,
         ("mixing with mutants", "mix − C3"): 0.5,
@@ -123,11 +123,27 @@ def test_a_ratio_is_compared_in_the_same_way():
     assert row.estimate == pytest.approx((0.3 + 0.1) / 2 / 2) and row.n_pairs == 20
 
 
+def test_clones_have_their_own_plan_and_no_line_policy():
+    rows = [grid("C2", 8, 0.3), grid("C4far", 8, 0.4), grid("C4", 8, 0.6)]
+    rows += [arm(0.5, *MAIN), arm(0.7, "big", "rewrite", "uniform"), arm(0.2, "small", "line", "uniform")]
+    pairs = study(*rows).drop(columns="policy")
+    pairs.loc[pairs.condition == "C4far", ["generator", "form"]] = MAIN[:2]
+    table = factor_table(planned(pairs, "A", plan=CLONE_PLAN), rng=rng(), draws=50)
+    assert table[["question", "comparison"]].to_numpy().tolist() == [
+        ["author: LLM or rewriting", "C4 − C2"],
+        ["others: near misses or other problems", "C4 − C4far"],
+        ["answer form", "rewrite − line, 8 added"],
+        ["generator", "small − big, 8 added"],
+    ]
+    assert table.estimate.round(9).tolist() == [0.3, 0.2, 0.2, -0.3]
+    missing = "selection: Score or chance, number added, student"
+    assert unanswered(planned(pairs, "A", plan=CLONE_PLAN), CLONE_PLAN) == f"not varied in these runs: {missing}"
+
+
 def test_what_was_not_varied_is_said():
     some = planned(study(grid("C2", 8, 0.3), grid("C3", 8, 0.5)), "A")
     missing = (
-        "selection: Score or chance, mixing with mutants, near misses or other problems, number added, line policy, "
-        "answer form, generator, student"
+        "selection: Score or chance, mixing with mutants, number added, line policy, answer form, generator, student"
     )
     assert unanswered(some) == f"not varied in these runs: {missing}"
     nothing = planned(study(grid("C0", 8, 0.3)), "A")
