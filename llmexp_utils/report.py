@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,16 +16,59 @@ import pandas as pd
 from llmexp_utils import series
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import atomic_write, repository
-from llmexp_utils.plots import CONDITIONS
+from llmexp_utils.plots import CONDITIONS, PAIR_CONDITIONS, Look
 from llmexp_utils.tables import write_index
 
-STUDENT = "frozen-llm"
 MINUS = "\N{MINUS SIGN}"
 BEGIN, END = "<!-- results: begin (made by `make report`) -->", "<!-- results: end -->"
 
 
+@dataclass(frozen=True)
+class Task:
+    """What the README says of a task: its main student and measure, and the figure and tables that hold it."""
+
+    title: str
+    student: str
+    items: str
+    metric: str
+    figure: str
+    gains: str
+    gains_over_rule: str
+    students: str
+    factors: str
+    looks: Mapping[str, Look]
+
+
+TASKS = (
+    Task(
+        "Fault localization",
+        "frozen-llm",
+        "faults",
+        "Top-1",
+        "fig10_top1_by_real_faults",
+        "tab10_gain_by_condition",
+        "tab11_gain_over_mutants",
+        "tab16_before_after_by_student",
+        "tab17_factors",
+        CONDITIONS,
+    ),
+    Task(
+        "Clone detection",
+        "frozen-llm-pairs",
+        "pairs",
+        "F1",
+        "fig21_f1_by_real_pairs",
+        "tab21_clone_gain_by_condition",
+        "tab22_clone_gain_over_rewriting",
+        "tab28_clone_before_after_by_student",
+        "tab26_clone_factors",
+        PAIR_CONDITIONS,
+    ),
+)
+
+
 def results_block(results: Path, figures: str) -> str:
-    """Headline figure, gains, students and factors, as Markdown.
+    """Headline figure, gains, students and factors of each task, as Markdown.
 
     Parameters
     ----------
@@ -37,38 +82,39 @@ def results_block(results: Path, figures: str) -> str:
     StudyError
         If a table is missing, or was written by an older version of the notebook.
     """
-    parts = [f"![Top-1 by number of real faults]({figures}/fig10_top1_by_real_faults.png)"]
-    parts += [gains(results), students(results), factors(results)]
+    parts = []
+    for task in TASKS:
+        image = f"![{task.metric} by number of real {task.items}]({figures}/{task.figure}.png)"
+        parts += [f"### {task.title}", image, gains(results, task), students(results, task), factors(results, task)]
     return "\n\n".join(parts)
 
 
-def gains(results: Path) -> str:
-    """What is added to real faults, minus real faults only, and minus as many mutants, by number of real faults."""
-    real, mutants = (_table(results, name) for name in ("tab10_gain_by_condition", "tab11_gain_over_mutants"))
-    shown = [(real, name, "C0") for name in ("C2", "C3", "C4")] + [(mutants, "C3", "C2")]
+def gains(results: Path, task: Task) -> str:
+    """What is added to real data, minus real data only, and minus as much by rule, by number of real items."""
+    real, by_rule = (_table(results, name) for name in (task.gains, task.gains_over_rule))
+    shown = [(real, name, "C0") for name in ("C2", "C3", "C4")] + [(by_rule, "C3", "C2")]
     columns = {}
     for table, condition, base in shown:
-        rows = table[(table.student == STUDENT) & (table.condition == condition) & (table.n_real > 0)]
+        rows = table[(table.student == task.student) & (table.condition == condition) & (table.n_real > 0)]
         rows = rows[rows.estimate.notna()]
         if len(rows):
             columns[f"{condition} {MINUS} {base}"] = {row.n_real: interval(row) for row in rows.itertuples()}
     sizes = sorted({size for column in columns.values() for size in column})
-    names = series.names("C0", "C2", "C3", "C4")
-    head = (
-        f"**Gain in Top-1 of `{STUDENT}` by number of real faults** ({names}; {_sizes(real[real.student == STUDENT])})"
-    )
+    names = series.names("C0", "C2", "C3", "C4", looks=task.looks)
+    behind = _sizes(real[real.student == task.student], task)
+    head = f"**Gain in {task.metric} of `{task.student}` by number of real {task.items}** ({names}; {behind})"
     lines = [[str(size), *(column.get(size, "") for column in columns.values())] for size in sizes]
-    return f"{head}\n\n{_markdown(['real faults', *columns], lines)}"
+    return f"{head}\n\n{_markdown([f'real {task.items}', *columns], lines)}"
 
 
-def students(results: Path) -> str:
-    """Both students with all real faults, before and after, with the paper's best case beside them."""
-    table = _table(results, "tab16_before_after_by_student", "points_low")
+def students(results: Path, task: Task) -> str:
+    """Both students with all real data, before and after, with the paper's best case beside them."""
+    table = _table(results, task.students, "points_low")
     paper = next(name for name in table if name.startswith("paper"))
     lines = [
         [
             f"`{row.student}`, {row.n_real} real",
-            f"{row.condition} ({CONDITIONS[row.condition].label})",
+            f"{row.condition} ({task.looks[row.condition].label})",
             f"{100 * row.before:.1f} %",
             f"{100 * row.after:.1f} %",
             bounds(row.points, row.points_low, row.points_high),
@@ -77,20 +123,21 @@ def students(results: Path) -> str:
         ]
         for row in table.itertuples()
     ]
-    names = ["student", "added", "Top-1 before", "after", "change in points", "change in %", "seeds"]
+    names = ["student", "added", f"{task.metric} before", "after", "change in points", "change in %", "seeds"]
     note = f"the paper's best case, on other data and models and without an interval: +{table[paper].iloc[0]:g} %"
-    return f"**Both students with all real faults, before and after** ({note})\n\n{_markdown(names, lines)}"
+    return f"**Both students with all real {task.items}, before and after** ({note})\n\n{_markdown(names, lines)}"
 
 
-def factors(results: Path) -> str:
+def factors(results: Path, task: Task) -> str:
     """Every planned comparison of what can be chosen."""
-    table = _table(results, "tab17_factors")
+    table = _table(results, task.factors)
     lines = [
         [row.question, row.comparison, str(row.n_real), interval(row), _p(row.p), _p(row.p_holm)]
         for row in table.itertuples()
     ]
-    names = ["question", "comparison", "real faults", "difference in points", "p", "p (Holm)"]
-    return f"**What makes an added fault worth its price** ({_sizes(table)})\n\n{_markdown(names, lines)}"
+    names = ["question", "comparison", f"real {task.items}", "difference in points", "p", "p (Holm)"]
+    head = f"**What makes added {task.items} worth their price** ({_sizes(table, task)})"
+    return f"{head}\n\n{_markdown(names, lines)}"
 
 
 def interval(row: object) -> str:
@@ -131,11 +178,12 @@ def _table(folder: Path, name: str, column: str = "estimate") -> pd.DataFrame:
     return table
 
 
-def _sizes(table: pd.DataFrame) -> str:
+def _sizes(table: pd.DataFrame, task: Task) -> str:
     """Largest numbers behind a table: a table may hold rows with fewer seeds."""
     if table.empty:
         return "no comparison in these runs"
-    return f"{table.n_faults.max()} faults of {table.n_problems.max()} problems, seeds: {table.n_seeds.max()}"
+    n_items = table[f"n_{task.items}"].max()
+    return f"{n_items} {task.items} of {table.n_problems.max()} problems, seeds: {table.n_seeds.max()}"
 
 
 def _p(value: float) -> str:

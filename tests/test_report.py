@@ -9,12 +9,25 @@ from llmexp_utils import report
 from llmexp_utils.errors import StudyError
 from llmexp_utils.tables import save_table
 
+FAULTS, CLONES = report.TASKS
 ESTIMATE = ["estimate", "low", "high", "p", "p_holm"]
-SIZES = {"n_faults": 328, "n_problems": 164, "n_seeds": 3}
+SIZES = {"n_faults": 328, "n_pairs": 656, "n_problems": 164, "n_seeds": 3}
 
 
 def save(folder: Path, name: str, columns: list[str], *rows: tuple) -> None:
     save_table(pd.DataFrame(rows, columns=columns).assign(**SIZES), name, folder=folder, caption="Caption.")
+
+
+def save_clones(folder: Path) -> None:
+    """One row in each table of clone detection."""
+    names = ["student", "condition", "n_real", *ESTIMATE]
+    for table in (CLONES.gains, CLONES.gains_over_rule):
+        save(folder, table, names, ("frozen-llm-pairs", "C3", 16, 0.04, 0.01, 0.07, 0.01, 0.06))
+    names = ["student", "n_real", "condition", "before", "after", "points", "points_low", "points_high"]
+    names += ["percent", "percent_low", "percent_high", "paper, best case in %"]
+    save(folder, CLONES.students, names, ("minilm-cross", 392, "C2", 0.8, 0.84, 4, 1, 7, 5, 1, 9, 6.09))
+    names = ["question", "comparison", "n_real", *ESTIMATE]
+    save(folder, CLONES.factors, names, ("generator", "small − large", "64", 0.04, 0.01, 0.07, 0.2, 0.3))
 
 
 @pytest.fixture
@@ -36,11 +49,12 @@ def results(tmp_path: Path) -> Path:
     save(tmp_path, "tab16_before_after_by_student", names, ("minilm", 196, "C2", 0.4, 0.5, 10, 1, 19, 25, 2, 48, 58.36))
     names = ["question", "comparison", "n_real", *ESTIMATE]
     save(tmp_path, "tab17_factors", names, ("line policy", "gold − uniform", "32", 0.04, 0.01, 0.07, 0.0001, 0.03))
+    save_clones(tmp_path)
     return tmp_path
 
 
 def test_gains_are_by_size_with_both_comparisons(results):
-    text = report.gains(results)
+    text = report.gains(results, FAULTS)
     assert "| real faults | C2 − C0 | C3 − C0 | C3 − C2 |" in text  # no C4 of this student, no C5
     assert "| 8 | +10.0 [+5.0, +15.0] * | +8.0 [−1.0, +17.0] | −2.0 [−7.0, +3.0] |" in text
     assert "| 32 |  | +2.0 [−1.0, +5.0] |  |" in text
@@ -48,7 +62,7 @@ def test_gains_are_by_size_with_both_comparisons(results):
 
 
 def test_students_have_intervals_and_the_paper_beside_them(results):
-    text = report.students(results)
+    text = report.students(results, FAULTS)
     row = (
         "| `minilm`, 196 real | C2 (real + mutants) | 40.0 % | 50.0 % | +10.0 [+1.0, +19.0] | +25.0 [+2.0, +48.0] | 3 |"
     )
@@ -57,13 +71,20 @@ def test_students_have_intervals_and_the_paper_beside_them(results):
 
 def test_factors_have_both_p_values(results):
     row = "| line policy | gold − uniform | 32 | +4.0 [+1.0, +7.0] * | < 0.001 | 0.030 |"
-    assert row in report.factors(results)
+    assert row in report.factors(results, FAULTS)
 
 
-def test_the_block_has_figure_and_all_three_tables(results):
+def test_clones_have_their_own_measure_items_and_looks(results):
+    text = report.gains(results, CLONES)
+    assert text.startswith("**Gain in F1 of `frozen-llm-pairs` by number of real pairs**")
+    assert "C2: real + rewriting" in text and "656 pairs of 164 problems" in text
+    assert "| `minilm-cross`, 392 real | C2 (real + rewriting) | 80.0 %" in report.students(results, CLONES)
+
+
+def test_the_block_has_a_figure_and_three_tables_of_each_task(results):
     block = report.results_block(results, "figures/study")
-    assert "(figures/study/fig10_top1_by_real_faults.png)" in block
-    assert block.count("\n| --- ") == 3 and "Both students" in block and "worth its price" in block
+    assert "(figures/study/fig10_top1_by_real_faults.png)" in block and "fig21_f1_by_real_pairs.png)" in block
+    assert block.count("\n| --- ") == 6 and block.count("Both students") == block.count("worth their price") == 2
 
 
 def test_only_what_is_between_the_markers_changes():
