@@ -57,7 +57,7 @@ TASKS = (
         "frozen-llm-pairs",
         "pairs",
         "F1",
-        "fig21_f1_by_real_pairs",
+        "fig20_f1_by_real_pairs",
         "tab21_clone_gain_by_condition",
         "tab22_clone_gain_over_rewriting",
         "tab28_clone_before_after_by_student",

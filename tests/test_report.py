@@ -83,7 +83,7 @@ def test_clones_have_their_own_measure_items_and_looks(results):
 
 def test_the_block_has_a_figure_and_three_tables_of_each_task(results):
     block = report.results_block(results, "figures/study")
-    assert "(figures/study/fig10_top1_by_real_faults.png)" in block and "fig21_f1_by_real_pairs.png)" in block
+    assert "(figures/study/fig10_top1_by_real_faults.png)" in block and "fig20_f1_by_real_pairs.png)" in block
     assert block.count("\n| --- ") == 6 and block.count("Both students") == block.count("worth their price") == 2
 
 
