@@ -15,7 +15,7 @@ from llmexp_utils.plots import PAIR_CONDITIONS, Look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS_HEAD, TYPES_HEAD = "all clones, others of one kind", "clones of one type, all others"
+KINDS_HEAD, TYPES_HEAD = "by kind of the others", "by clone type"
 
 
 def by_part(ax: Axes, frame: pd.DataFrame, *, looks: Mapping[str, Look] = PAIR_CONDITIONS, metric: str = "F1") -> Axes:

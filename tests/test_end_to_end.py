@@ -68,6 +68,7 @@ def test_running_again_changes_nothing(root, smoke):
         "results/tab03_price_by_arm",
         "results/tab04_mutants_by_reason",
         "results/tab07_cost_by_clone_arm",
+        "results/tab08_rewritings_by_reason",
         "figures/fig09_clone_funnel_by_arm",
     ],
 )
@@ -84,6 +85,16 @@ def test_metrics_are_the_golden_ones(smoke):
     two = 2 / found.n_faults.min() + 1e-6
     for metric in ("top1", "top3", "top5", "mrr"):
         assert (found[metric] - expected[metric]).abs().max() <= two, metric
+
+
+def test_clones_are_scored_as_the_golden_ones(smoke):
+    """The same cells with the same pairs; what needs no model has the same numbers."""
+    keys, exact = ["student", "condition", "n_real", "n_pairs"], ["always-clone", "token-overlap"]
+    found, expected = (pd.read_csv(folder / "tab23_clone_metrics.csv") for folder in (smoke / "results", GOLDEN))
+    assert found[keys].equals(expected[keys])
+    same = [table[table.student.isin(exact)].set_index("student").f1 for table in (found, expected)]
+    pd.testing.assert_series_equal(*same, rtol=1e-6)
+    assert found.f1.between(0, 1).all()
 
 
 @pytest.mark.parametrize(

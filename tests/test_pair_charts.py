@@ -40,7 +40,7 @@ def test_kinds_stand_left_of_the_types_with_a_gap(ax):
     assert by_part(ax, parts("C0", **part)) is ax
     assert ticks(ax) == {"random": 0, "near-miss": 1, "other": 2, "Type-1/2": 3.5, "Type-4": 4.5}
     heads = {text.get_text(): text.get_position()[0] for text in ax.texts}
-    assert heads == {"all clones, others of one kind": 1, "clones of one type, all others": 4}
+    assert heads == {"by kind of the others": 1, "by clone type": 4}
     marks = dict(zip(ax.get_lines()[0].get_xdata(), ax.get_lines()[0].get_ydata(), strict=True))
     assert marks == {0: 0.8, 1: 0.3, 2: 0.5, 3.5: 0.9, 4.5: 0.4}
     assert ax.get_xticklabels()[0].get_text() == "random\nn = 1,200"
@@ -54,7 +54,7 @@ def test_conditions_stand_side_by_side_with_their_intervals(ax):
     bars = [item.get_segments()[0][:, 1].tolist() for item in ax.collections]
     assert bars == [pytest.approx(bounds) for bounds in ([0.4, 0.6], [0.6, 0.8], [0.5, 0.7])]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == looks
-    assert [text.get_text() for text in ax.texts] == ["all clones, others of one kind"]
+    assert [text.get_text() for text in ax.texts] == ["by kind of the others"]
 
 
 def test_each_part_has_its_own_floor(ax):
