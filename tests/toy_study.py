@@ -89,7 +89,8 @@ def toy_value(root: Path, model: type[Params], field: str) -> Any:
         return f"data/{field}.txt"
     annotation, plain = info.annotation, model.plain_types()[field]
     inner = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    arm = "x/rewrite" if "clone" in field else "x/function"
+    of_clones = "clone" in field or "clone_detection" in model.notebook
+    arm = "x/rewrite" if of_clones else "x/function"
     simple = {"str": arm if "arm" in field else "x", "int": 1, "float": 0.5, "bool": True}[
         plain.removeprefix("list[").removesuffix("]")
     ]
