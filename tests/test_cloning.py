@@ -16,7 +16,7 @@ from llmexp_utils.examples import load_examples, rank_examples
 from llmexp_utils.gold_clones import GoldClone, clone_examples, clone_frame, read_clones
 from llmexp_utils.paths import gold_dir
 
-SAMPLES = {"gen/from_spec": 3, "gen/rewrite": 3}
+SAMPLES = {"gen/from_spec": 3, "gen/rewrite": 3, "qwen2.5-coder-0.5b/from_spec": 2}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_an_example_without_a_clone_is_refused(functions, gold_clones, groups):
 
 
 def test_requests_of_a_function_stay_together_and_do_not_depend_on_the_others(plan, functions):
-    for form in SAMPLES:
+    for form in ("from_spec", "rewrite"):
         arm = cloning.parse_clone_arm(f"gen/{form}")
         requests = cloning.requests_of(arm, plan)
         tasks = [request.task_id for request in requests]
@@ -149,7 +149,7 @@ def test_a_helper_that_the_specification_gives_is_there(functions):
 def test_clones_are_replayed_without_weights_and_a_missing_answer_is_one_line(plan, tmp_path):
     arm = cloning.parse_clone_arm("qwen2.5-coder-0.5b/from_spec")
     (line,) = cloning.missing([arm], plan, tmp_path)
-    assert f"{3 * 164} of {3 * 164} answers are not in {tmp_path}" in line
+    assert f"{2 * 164} of {2 * 164} answers are not in {tmp_path}" in line
     with pytest.raises(StudyError, match="set mode to record"):
         cloning.clones_of([arm], plan, tmp_path, "replay")
 
