@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from llmexp_utils import metrics
+from llmexp_utils.benchmarks import N_GROUPS
 from llmexp_utils.cells import Measure, as_measure
 from llmexp_utils.errors import StudyError
 from llmexp_utils.pair_metrics import per_pair
@@ -42,6 +43,8 @@ def measured(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What each test pair counts for in each run: of our own pairs, and of those from other people's programs.
 
+    Pairs of other people are tested in every fold, so that a fold is one more repeat there: ``seed`` numbers the repeats.
+
     Parameters
     ----------
     predictions : DataFrame
@@ -53,7 +56,8 @@ def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         If a pair stands twice in one run of a series.
     """
     pairs = per_pair(_once(predictions, "pair_id", "06_finetune_clone_detection"))
-    return _apart(pairs, pairs["pair_id"].str.startswith(EXTERNAL_PAIRS))
+    ours, external = _apart(pairs, pairs["pair_id"].str.startswith(EXTERNAL_PAIRS))
+    return ours, external.assign(seed=N_GROUPS * external["seed"] + external["fold"])
 
 
 def part(faults: pd.DataFrame, series: str, student: str = "") -> pd.DataFrame:

@@ -92,5 +92,7 @@ def test_pairs_are_measured_for_the_problem_that_they_were_made_for():
     assert ours[["pair_id", "task_id", "generator"]].to_numpy().tolist() == [["T/0/clone0", "T/0", ""]]
     assert theirs.task_id.tolist() == ["ConDefects/a"] and theirs.f1_top.tolist() == [2]
     assert series.counts(ours, F1) == "1 pairs of 1 problems, seeds: 1, folds: 1"
+    folds = pd.concat([rows.assign(fold=fold, seed=seed) for fold in (0, 3) for seed in (0, 1)])
+    assert series.measured_pairs(folds)[1].seed.tolist() == [0, 5, 3, 8], "every fold tests on all of theirs: repeats"
     with pytest.raises(StudyError, match="a pair was scored twice.*condition=C0.*pair_id=T/0/clone0.*run 06"):
         series.measured_pairs(rows.iloc[[0, 0]])
