@@ -43,7 +43,7 @@ def measured(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def measured_pairs(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What each test pair counts for in each run: of our own pairs, and of those from other people's programs.
 
-    Pairs of other people are tested in every fold, so that a fold is one more repeat there: ``seed`` numbers the repeats.
+    Pairs of other people are tested in every fold, so a fold is one more repeat there: ``seed`` numbers the repeats.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.clone_style import style_scores, style_table
+from llmexp_utils.clone_style import _aucs, style_scores, style_table
 from llmexp_utils.errors import StudyError
 
 NUMBERS = range(60)
@@ -29,6 +29,15 @@ def test_a_program_is_judged_by_a_model_that_has_not_seen_its_group():
     codes = [code.replace("+", "*") if one else code for code, one in zip(PLAIN.code, only, strict=True)]
     with pytest.raises((StudyError, ValueError)):  # without group 0 nothing shows the answer
         style_scores(codes, only, PLAIN.task_id.map(GROUPS).tolist())
+
+
+def test_areas_of_draws_are_those_of_the_repeated_programs():
+    truth = np.array([True, False, True, False, False])
+    scores = np.array([0.9, 0.4, 0.4, 0.7, 0.1])
+    problems = np.array([0, 0, 1, 1, 2])
+    weights = np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 1.0], [0.0, 0.0, 3.0]])
+    # all: 3 + 0.5 + 0 + 1 of 6 pairs; the first problem twice: 0.9 beats 0.4 and 0.1; the third alone: none to rank
+    np.testing.assert_allclose(_aucs(truth, scores, problems, weights), [4.5 / 6, 1.0, np.nan])
 
 
 def test_one_answer_or_one_group_is_refused():
