@@ -141,6 +141,12 @@ def test_missing_clones_and_a_malformed_gold_clone_are_told(say: Callable[..., l
     assert line.startswith(f"error: {CLONES}: data/gold/clones.jsonl, line 1: not a gold clone")
 
 
+def test_every_clone_arm_needs_its_number_of_samples(say: Callable[..., list[str]]) -> None:
+    profile = f"{CLONES}:\n  clone_arms: [qwen2.5-coder-1.5b/from_spec]\n  clone_samples: [3, 2]\n"
+    line = "clone_samples has 2 numbers for 1 arms: give one each"
+    assert say(profile, "notebook", CLONES) == [f"error: {CLONES}: {line}"]
+
+
 def test_a_generator_that_nobody_serves_is_named(say: Callable[..., list[str]]) -> None:
     unknown = "unknown generator 'gpt': choose one of qwen2.5-coder-1.5b, qwen2.5-coder-0.5b, or give the base_url"
     for mode in ("replay", "record"):
