@@ -4,7 +4,7 @@ As :mod:`benchmarks.padding`, with 48 gold pairs (three steps of sixteen) and bo
 the last arm each function has a text of its own. Processor seconds are what counts: wall seconds depend on what else
 was running. Writes ``benchmarks/pair_padding.csv``.
 
-Run with ``python -m benchmarks.pair_padding``; about three minutes on an idle machine.
+Run with ``python -m benchmarks.pair_padding``; about five minutes on an idle machine.
 """
 
 from __future__ import annotations
