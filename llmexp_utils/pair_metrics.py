@@ -1,4 +1,4 @@
-"""Metrics of clone detection: precision, recall and F1 of the clones, and retrieval (MAP@R)."""
+"""Metrics of clone detection: precision, recall and F1 of the clones."""
 
 from __future__ import annotations
 
@@ -138,56 +138,6 @@ def summarise(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> 
             }
         )
     return pd.DataFrame(rows)
-
-
-def by_kind(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> pd.DataFrame:
-    """Metrics of every cell on each of its parts: see :func:`parts`.
-
-    Returns
-    -------
-    DataFrame
-        ``by``, ``part``, ``n_pairs``, ``precision``, ``recall``, ``f1``, ``accuracy``,
-        ``average_precision``.
-    """
-    return summarise(parts(predictions), (*by, "part"))
-
-
-def map_at_r(vectors: np.ndarray, problems: Sequence[str]) -> float:
-    """Mean average precision at R of retrieval by cosine (Musgrave et al. 2020, arXiv 2003.08505, section 3.2).
-
-    Parameters
-    ----------
-    vectors : ndarray, shape (n, d)
-        One vector a function.
-    problems : sequence of str
-        Problem of each function; functions of one problem are clones. A function alone in its problem is only found,
-        never a query.
-
-    Returns
-    -------
-    float
-        For each query with R clones, the mean over its R nearest neighbours of precision at the places that hold
-        a clone; then the mean over the queries.
-
-    Examples
-    --------
-    >>> map_at_r(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), ["a", "a", "b", "b"])
-    1.0
-    """
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    names = np.asarray(problems)
-    similar = units @ units.T
-    np.fill_diagonal(similar, -np.inf)
-    found = []
-    for row, name in enumerate(names):
-        n_clones = int((names == name).sum()) - 1
-        if n_clones:
-            hits = names[np.argsort(-similar[row], kind="stable")[:n_clones]] == name
-            precision = np.cumsum(hits) / np.arange(1, n_clones + 1)
-            found.append(float((precision * hits).sum() / n_clones))
-    if not found:
-        raise StudyError("no problem has two functions: there is nothing to retrieve")
-    return float(np.mean(found))
 
 
 def _counts(found: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from llmexp_utils.freshness import modules_hash
 from llmexp_utils.pair_inputs import Head
 from llmexp_utils.small_training import Settings
+from llmexp_utils.students import FineTunedEncoder
 
 Scores = Sequence[np.ndarray]
 
@@ -53,51 +54,23 @@ class FrozenPairs:
 
 
 @dataclass(frozen=True)
-class FineTunedPairs:
-    """Student (B): a whole encoder fine-tuned by ``transformers.Trainer``, in the paper's manner.
+class FineTunedPairs(FineTunedEncoder):
+    """The fine-tuned encoder that reads pairs: ``head`` is ``cross`` (both in one text) or ``bi`` (each in its own)."""
 
-    ``encoder`` is ``minilm`` (embedded) or the hub name or path of any BERT, RoBERTa or T5 encoder; ``head`` is
-    ``cross`` (both functions in one text) or ``bi`` (each in its own).
-    """
-
-    cache: str
-    encoder: str
     head: Head
-    steps: int
-    batch_size: int
-    learning_rate: float
+
+    modules: ClassVar[tuple[str, ...]] = ("encoders", "fine_tuning", "line_windows", "pair_encoder", "pair_inputs")
 
     @property
     def name(self) -> str:
         """The encoder's name without its owner, and the head."""
-        return f"{self.encoder.rstrip('/').rsplit('/', 1)[-1]}-{self.head}"
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Everything that decides the scores, apart from data and seed: settings, weights, code, libraries."""
-        from llmexp_utils.encoders import weights_id
-
-        settings = {name: value for name, value in asdict(self).items() if name != "cache"}
-        code = modules_hash(("encoders", "fine_tuning", "line_windows", "pair_encoder", "pair_inputs"))
-        libraries = {name: version(name) for name in ("torch", "transformers")}
-        return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
+        return f"{super().name}-{self.head}"
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Fine-tune on ``train``; one array with one score for each pair of ``dev`` and of ``test``."""
         from llmexp_utils.pair_encoder import train_and_score_pairs
 
-        scores = train_and_score_pairs(
-            train,
-            dev,
-            test,
-            encoder=self.encoder,
-            head=self.head,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            seed=seed,
-            output_dir=Path(self.cache) / "checkpoints",
-        )
+        scores = train_and_score_pairs(train, dev, test, **self.settings, seed=seed, output_dir=self.checkpoints)
         return scores.dev[:, None], scores.test[:, None]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -52,10 +52,11 @@ class FrozenLLM:
 
 
 @dataclass(frozen=True)
-class FineTuned:
-    """Student (B): a whole encoder fine-tuned by ``transformers.Trainer``, in the paper's manner.
+class FineTunedEncoder:
+    """Student (B) of any task: a whole encoder fine-tuned by ``transformers.Trainer``, in the paper's manner.
 
-    ``encoder`` is ``minilm`` (embedded) or the hub name or path of any BERT, RoBERTa or T5 encoder.
+    ``encoder`` is ``minilm`` (embedded) or the hub name or path of any BERT, RoBERTa or T5 encoder; ``modules`` are
+    those whose code decides a fit.
     """
 
     cache: str
@@ -64,34 +65,48 @@ class FineTuned:
     batch_size: int
     learning_rate: float
 
+    modules: ClassVar[tuple[str, ...]]
+
     @property
     def name(self) -> str:
         """The encoder's name without its owner."""
         return self.encoder.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What the student is trained with."""
+        return {name: value for name, value in asdict(self).items() if name != "cache"}
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the scores, apart from data and seed: settings, weights, code, libraries."""
         from llmexp_utils.encoders import weights_id
 
-        settings = {name: value for name, value in asdict(self).items() if name != "cache"}
-        code = modules_hash(("encoder_student", "encoders", "fine_tuning", "line_classifier", "line_windows"))
+        code = modules_hash(self.modules)
         libraries = {name: version(name) for name in ("torch", "transformers")}
-        return settings | {"weights": weights_id(self.encoder), "code": code} | libraries
+        return self.settings | {"weights": weights_id(self.encoder), "code": code} | libraries
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints of unfinished runs."""
+        return Path(self.cache) / "checkpoints"
+
+
+@dataclass(frozen=True)
+class FineTuned(FineTunedEncoder):
+    """The fine-tuned encoder that ranks the lines of a function."""
+
+    modules: ClassVar[tuple[str, ...]] = (
+        "encoder_student",
+        "encoders",
+        "fine_tuning",
+        "line_classifier",
+        "line_windows",
+    )
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Fine-tune on ``train``; scores of the lines of the dev and of the test faults."""
         from llmexp_utils.encoder_student import train_and_score
 
-        scores = train_and_score(
-            train,
-            dev,
-            test,
-            encoder=self.encoder,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            seed=seed,
-            output_dir=Path(self.cache) / "checkpoints",
-        )
+        scores = train_and_score(train, dev, test, **self.settings, seed=seed, output_dir=self.checkpoints)
         return scores.dev, scores.test

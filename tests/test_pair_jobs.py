@@ -120,7 +120,7 @@ def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, 
 @pytest.mark.parametrize("head", ["cross", "bi"])
 def test_the_fine_tuned_student_is_run_by_the_grid(tmp_path, head):
     encoder = str(make_encoder("bert", tmp_path / "tiny"))
-    student = FineTunedPairs(str(tmp_path), encoder, head, steps=2, batch_size=4, learning_rate=1e-3)
+    student = FineTunedPairs(str(tmp_path), encoder, steps=2, batch_size=4, learning_rate=1e-3, head=head)
     (job,) = jobs_of(tiny_pool(), grid_cells(["C3"], [8], 4, ARM, Repeats([0], [0])))
     found = run_grid(student, [job], tmp_path, workers=1, progress=False)
     assert found.student.unique() == [f"tiny-{head}"] and found.pair_id.tolist() == job.test.pair_id.tolist()
@@ -129,6 +129,6 @@ def test_the_fine_tuned_student_is_run_by_the_grid(tmp_path, head):
 
 def test_the_head_of_the_fine_tuned_student_is_part_of_its_runs():
     (job,) = jobs_of(tiny_pool(), grid_cells(["C0"], [8], 0, ARM, Repeats([0], [0])))
-    students = [FineTunedPairs("", "minilm", head, 2, 4, 1e-3) for head in ("cross", "bi")]
+    students = [FineTunedPairs("", "minilm", 2, 4, 1e-3, head) for head in ("cross", "bi")]
     assert [student.name for student in students] == ["minilm-cross", "minilm-bi"]
     assert len({str(student.identity) for student in students}) == len({job.key(student) for student in students}) == 2

@@ -11,9 +11,7 @@ from llmexp_utils.pair_metrics import (
     PRECISION,
     RECALL,
     best_threshold,
-    by_kind,
     f1_score,
-    map_at_r,
     parts,
     per_pair,
     summarise,
@@ -47,7 +45,7 @@ def test_average_precision_is_taken_within_a_run():
 
 
 def test_each_kind_and_each_type_is_seen_alone():
-    table = by_kind(predictions()).set_index("part")
+    table = summarise(parts(predictions()), ["condition", "part"]).set_index("part")
     assert table.f1.to_dict() == pytest.approx({"near-miss": 0.5, "random": 2 / 3, "Type-4": 2 / 3, "Type-3 strong": 0})
     assert table.n_pairs.to_dict() == {"near-miss": 3, "random": 3, "Type-4": 3, "Type-3 strong": 3}
 
@@ -83,7 +81,9 @@ def test_the_parts_have_the_f1_of_the_table():
     found = parts(per_pair(runs()))
     assert found.part.value_counts().to_dict() == {"random": 90, "near-miss": 90, "Type-4": 120}
     rows = bands(found, rng=np.random.default_rng(0), metric=F1, by=["part"], draws=50).set_index("part")
-    assert rows.estimate.to_dict() == pytest.approx(by_kind(runs()).set_index("part").f1.to_dict())
+    assert rows.estimate.to_dict() == pytest.approx(
+        summarise(parts(runs()), ["condition", "part"]).set_index("part").f1.to_dict()
+    )
 
 
 def test_nothing_found_is_zero_and_no_error():
@@ -110,15 +110,3 @@ def test_without_a_clone_there_is_no_threshold():
         best_threshold([1, 2], [0, 0])
     with pytest.raises(StudyError, match="not a number"):
         best_threshold([np.nan, 2], [1, 0])
-
-
-def test_map_at_r_by_hand():
-    angles = np.deg2rad([0, 10, 25, 90, 85])
-    vectors = np.column_stack([np.cos(angles), np.sin(angles)])
-    # queries: a has neighbours a, b; each of the three a finds its two clones in its two places, or not
-    assert map_at_r(vectors, ["a", "a", "a", "b", "b"]) == 1
-    # the nearest of 0 degrees is another problem, the second a clone: (1/2) / 2
-    assert map_at_r(vectors[:3], ["a", "b", "a"]) == 0
-    assert map_at_r(vectors, ["a", "b", "a", "a", "b"]) == pytest.approx((1 / 4 + 0 + 1 / 4 + 1 / 4 + 0) / 5)
-    with pytest.raises(StudyError, match="nothing to retrieve"):
-        map_at_r(vectors[:2], ["a", "b"])

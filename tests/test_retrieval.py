@@ -39,3 +39,21 @@ def test_every_pair_is_scored_once_and_ranks_both_of_its_functions():
 def test_without_two_functions_of_a_problem_there_is_nothing_to_retrieve():
     with pytest.raises(StudyError, match="nothing to retrieve"):
         average_precision_at_r(np.zeros((2, 2)), ["a", "b"])
+
+
+def map_at_r(vectors, problems):
+    """Mean over the queries, by cosine."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.nanmean(average_precision_at_r(units @ units.T, problems))
+
+
+def test_map_at_r_by_hand():
+    angles = np.deg2rad([0, 10, 25, 90, 85])
+    vectors = np.column_stack([np.cos(angles), np.sin(angles)])
+    # queries: a has neighbours a, b; each of the three a finds its two clones in its two places, or not
+    assert map_at_r(vectors, ["a", "a", "a", "b", "b"]) == 1
+    # the nearest of 0 degrees is another problem, the second a clone: (1/2) / 2
+    assert map_at_r(vectors[:3], ["a", "b", "a"]) == 0
+    assert map_at_r(vectors, ["a", "b", "a", "a", "b"]) == pytest.approx((1 / 4 + 0 + 1 / 4 + 1 / 4 + 0) / 5)
+    with pytest.raises(StudyError, match="nothing to retrieve"):
+        map_at_r(vectors[:2], ["a", "b"])
