@@ -28,14 +28,10 @@ from llmexp_utils.reproducible import seeded
 
 
 class PairScores(NamedTuple):
-    """Logits of the test and development pairs (arrays of shape (pairs,), in frame order).
-
-    ``truncated_share`` is the share of all functions, of both sides of all pairs, that lost their end.
-    """
+    """Logits of the test and development pairs (arrays of shape (pairs,), in frame order)."""
 
     test: np.ndarray
     dev: np.ndarray
-    truncated_share: float
 
 
 class PairClassifier(nn.Module):
@@ -172,14 +168,21 @@ def _train_and_score(
 
     pad = tokenizer.pad_token_id or 0
     encoded = [encode(frame) for frame in frames.values()]
-    truncated_share = float(np.mean([item.truncated / 2 for part in encoded for item in part]))
     with checkpoints(arguments, asdict(choice), head, *map(_content, frames.values())) as folder:
         fine_tune(model, encoded[0], lambda batch: collate(batch, pad), arguments, folder)
         scores = [score_pairs(model, part, pad) for part in encoded[1:]]
         if head == "cross":
             swapped = [score_pairs(model, encode(_swapped(frame)), pad) for frame in (dev, test)]
             scores = [(one + other) / 2 for one, other in zip(scores, swapped, strict=True)]
-    return PairScores(scores[1], scores[0], truncated_share)
+    return PairScores(scores[1], scores[0])
+
+
+def truncated_share(pairs: pd.DataFrame, encoder: EncoderChoice | str = MINILM, head: Head = "cross") -> float:
+    """Share of all functions, of both sides of all pairs, that lose their end in the encoder's window."""
+    choice = as_choice(encoder)
+    _, tokenizer, window = load_encoder(choice)
+    items = encode_pairs(pairs, tokenizer, window, head, choice.indent_tokens)
+    return float(np.mean([item.truncated / 2 for item in items]))
 
 
 def score_pairs(model: PairClassifier, items: Sequence[PairItem], pad: int, batch_size: int = 16) -> np.ndarray:

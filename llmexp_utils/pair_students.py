@@ -73,6 +73,12 @@ class FineTunedPairs(FineTunedEncoder):
         scores = train_and_score_pairs(train, dev, test, **self.settings, seed=seed, output_dir=self.checkpoints)
         return scores.dev[:, None], scores.test[:, None]
 
+    def truncated_share(self, pairs: pd.DataFrame) -> float:
+        """Share of the functions of these pairs that lose their end in the encoder's window."""
+        from llmexp_utils.pair_encoder import truncated_share
+
+        return truncated_share(pairs, self.encoder, self.head)
+
 
 def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bool = True) -> np.ndarray:
     """Vectors (n, 2 * hidden) of functions, each read on its own, from the store or now.

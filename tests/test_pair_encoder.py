@@ -14,7 +14,7 @@ from tiny_encoders import FAMILIES, make_encoder
 from llmexp_utils import fine_tuning, pair_encoder
 from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_encoder import PairScores, train_and_score_pairs
+from llmexp_utils.pair_encoder import PairScores, train_and_score_pairs, truncated_share
 from llmexp_utils.pair_inputs import encode_pairs
 
 HEADS = ("cross", "bi")
@@ -103,10 +103,10 @@ def test_indent_tokens_are_shown(encoders: dict[str, str]) -> None:
     assert len(left["input_ids"]) == len(right["input_ids"]) + 1
 
 
-def test_the_share_of_cut_functions_is_returned(run: Callable[..., PairScores], encoders: dict[str, str]) -> None:
-    frames = [of_lengths((4, 6), (2, 20)).assign(label=[0, 1]), of_lengths((3, 3)), of_lengths((20, 20))]
-    scores = run(frames=frames, encoder=EncoderChoice(encoders["bert"], window=13), steps=1, batch_size=2)
-    assert scores.truncated_share == 3 / 8
+def test_the_share_of_cut_functions(encoders: dict[str, str]) -> None:
+    pairs = of_lengths((4, 6), (2, 20), (3, 3), (20, 20))
+    assert truncated_share(pairs, EncoderChoice(encoders["bert"], window=13), "cross") == 3 / 8
+    assert truncated_share(pairs, encoders["bert"], "bi") == 0
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -115,7 +115,6 @@ def test_every_family_learns_with_both_heads(run: Callable[..., PairScores], fam
     scores = run(family, head, steps=40, learning_rate=5e-3)
     assert scores.test.shape == (12,) and scores.dev.shape == (8,)
     assert ((scores.test > 0) == pairs(12, 3)["label"]).all()
-    assert scores.truncated_share == 0
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -26,6 +26,24 @@ def test_it_learns_whether_two_vectors_are_alike():
     assert ((pair_head.score(model, left, right) > 0) == labels).mean() > 0.8
 
 
+def test_a_large_feature_drowns_no_other():
+    def loud(n, seed):
+        left, right, labels = pairs(n, seed)
+        noise = np.random.default_rng(seed + 9).normal(500, 100, size=(2, n, 1)).astype(np.float32)
+        return np.hstack([left, noise[0]]), np.hstack([right, noise[1]]), labels
+
+    model = pair_head.train(*loud(200, 0), SETTINGS, seed=0)
+    left, right, labels = loud(200, 1)
+    assert ((pair_head.score(model, left, right) > 0) == labels).mean() > 0.75
+
+
+def test_a_feature_that_never_changes_is_no_division_by_zero():
+    left, right, labels = pairs(40, 0)
+    left[:, 0] = right[:, 0] = 3
+    scores = pair_head.score(pair_head.train(left, right, labels, SETTINGS, seed=0), left, right)
+    assert np.isfinite(scores).all()
+
+
 def test_both_orders_have_the_same_score():
     left, right, labels = pairs(40, 0)
     model = pair_head.train(left, right, labels, Settings(steps=3, width=8), seed=0)
