@@ -133,6 +133,35 @@ def bands(
     return pd.DataFrame(rows)
 
 
+def with_intervals(
+    summary: pd.DataFrame,
+    per_item: pd.DataFrame,
+    measures: Sequence[Measure],
+    by: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """A summary with one row a cell, and the interval of each measure at its end (``f1_low``, ``f1_high``, ...).
+
+    Parameters
+    ----------
+    summary : DataFrame
+        One row a cell, with the columns ``by``.
+    per_item, rng, draws
+        See :func:`bands`.
+    measures : sequence of Measure
+        What is measured.
+    by : sequence of str
+        Columns that name a cell.
+    """
+    for measure in measures:
+        names = {end: f"{measure.name}_{end}" for end in ("low", "high")}
+        ends = bands(per_item, rng=rng, metric=measure, by=by, draws=draws)[[*by, *names]].rename(columns=names)
+        summary = summary.merge(ends, on=list(by), how="left", validate="one_to_one")
+    return summary
+
+
 def compare(
     per_item: pd.DataFrame,
     *,

@@ -16,7 +16,7 @@ from llmexp_utils.pair_metrics import (
     per_pair,
     summarise,
 )
-from llmexp_utils.statistics import bands
+from llmexp_utils.statistics import bands, with_intervals
 
 
 def predictions():
@@ -75,6 +75,17 @@ def test_the_measures_of_all_seeds_are_those_of_the_summary(measure):
     row = bands(found, by=["condition"], **options).iloc[0]
     assert row.estimate == pytest.approx(summarise(found)[measure.name][0])
     assert (row.n_pairs, row.n_problems, row.n_seeds) == (40, 10, 3) and row.low < row.estimate < row.high
+
+
+def test_a_summary_gets_the_interval_of_each_measure():
+    found, measures = per_pair(runs()), [F1, RECALL]
+    draw = {"draws": 50, "by": ["condition"]}
+    table = with_intervals(summarise(found), found, measures, rng=np.random.default_rng(0), **draw)
+    (row,) = table.to_dict("records")
+    rng = np.random.default_rng(0)
+    for measure in measures:
+        (band,) = bands(found, rng=rng, metric=measure, **draw).to_dict("records")
+        assert (row[f"{measure.name}_low"], row[f"{measure.name}_high"]) == (band["low"], band["high"])
 
 
 def test_the_parts_have_the_f1_of_the_table():
