@@ -1,15 +1,17 @@
-"""Run Python programs that a language model wrote against their tests, each in a process of its own.
+"""Run Python programs that a language model wrote against their tests, behind a boundary that holds.
 
 A job has the shape of HumanEval (Chen et al. 2021, arXiv:2107.03374): the text of a program, the text of a
-test that defines ``check(candidate)``, and the name of the function that is handed to it. The child
-(:mod:`llmexp_utils.sandbox_child`) runs in an isolated interpreter without site packages, with an empty
-environment, no input, a private working folder, resource limits and a session of its own, which is killed as
-a whole at the end.
+test that defines ``check(candidate)``, and the name of the function that is handed to it.
 
-What this does not do: it hides neither the files that the user can read nor the network; it bounds the size
-of a file, not of all files together; a process that opens a session of its own outlives its program; root is
-exempt from the limit on processes; and a program that inspects its own interpreter, or returns an object that
-equals everything, can pass a test that it should not.
+Workers (:mod:`llmexp_utils.sandbox_worker`) live in namespaces of their own; each program gets a new process there, a
+copy of one that has imported what tests need, so that it costs no start of an interpreter. That process has no network,
+no files but Python's library and an empty folder in memory, no other processes, and limits on time, memory, files and
+threads; Landlock, seccomp and the namespaces forbid the same things independently. The test runs in another process,
+and only calls and plain values pass between the two: a program cannot see the test, nor say anything about its verdict
+but by its answers (:mod:`llmexp_utils.sandbox_judge`). Both processes draw from ``random`` with the same seed in every run.
+
+What this does not do: it does not protect against faults of the kernel, nor against a processor's side channels, and a
+program that recognises the arguments of a known benchmark can still know the answers by heart.
 """
 
 from __future__ import annotations
@@ -19,36 +21,40 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from llmexp_utils.sandbox_process import (
-    Job,
-    Limits,
-    Outcome,
-    SandboxError,
-    Verdict,
-    attempt,
-    require_platform,
-)
+from llmexp_utils.sandbox_job import Boundary, Job, Limits, Outcome, SandboxError, Verdict
+from llmexp_utils.sandbox_pool import Worker, outcomes
 
-__all__ = ["Job", "Limits", "Outcome", "SandboxError", "Verdict", "run_program", "run_programs"]
+__all__ = ["Boundary", "Job", "Limits", "Outcome", "SandboxError", "Verdict", "layers", "run_program", "run_programs"]
 
 DEFAULT = Limits()
-CACHE_VERSION = 1  # raise it when the same job may get another verdict
+CACHE_VERSION = 2  # raise it when the same job may get another verdict
 
 
-def run_program(job: Job, limits: Limits = DEFAULT) -> Outcome:
+def layers(boundary: Boundary | str = Boundary.FULL) -> list[str]:
+    """What a boundary is made of on this machine, for provenance.
+
+    Raises
+    ------
+    SandboxError
+        If the machine cannot give that boundary.
+    """
+    with Worker(DEFAULT, Boundary(boundary)) as worker:
+        return worker.layers
+
+
+def run_program(job: Job, limits: Limits = DEFAULT, boundary: Boundary | str = Boundary.FULL) -> Outcome:
     """Run one job now.
 
     Raises
     ------
     SandboxError
-        If the platform lacks what the sandbox needs, or the child's interpreter does not start.
+        If the machine cannot give the boundary; never a weaker one instead.
 
     Examples
     --------
@@ -56,8 +62,8 @@ def run_program(job: Job, limits: Limits = DEFAULT) -> Outcome:
     >>> run_program(Job("a", "def double(x):\\n    return x + x", test, "double")).verdict
     <Verdict.PASS: 'pass'>
     """
-    require_platform()
-    return attempt(job, limits)[0]
+    with Worker(limits, Boundary(boundary)) as worker:
+        return worker.run(job)[0]
 
 
 def run_programs(
@@ -66,6 +72,7 @@ def run_programs(
     workers: int | None = None,
     cache: Path | str | None = None,
     progress: bool = True,
+    boundary: Boundary | str = Boundary.FULL,
 ) -> list[Outcome]:
     """Run many jobs, several at a time; jobs with the same content run once.
 
@@ -78,19 +85,25 @@ def run_programs(
     jobs : sequence of Job
     limits : Limits
     workers : int, optional
-        Processes at a time; the number of processors by default.
+        Programs at a time; the number of processors by default.
     cache : path, optional
         JSONL file to which each outcome is added as soon as it is known, by a hash of job, limits and Python
         version. What it holds is not run again.
     progress : bool
         Show a progress bar.
+    boundary : Boundary or str
+        The boundary that must hold; a weaker one is never taken instead.
 
     Returns
     -------
     list of Outcome
         In the order of ``jobs``.
+
+    Raises
+    ------
+    SandboxError
+        If the machine cannot give the boundary.
     """
-    require_platform()
     keys = [_key(job, limits) for job in jobs]
     wanted = dict(zip(keys, jobs, strict=True))
     known = {key: row for key, row in _read_cache(cache).items() if key in wanted}
@@ -99,29 +112,25 @@ def run_programs(
         _appender(cache) as append,
         tqdm(desc="sandbox", total=len(wanted), initial=len(known), disable=not progress) as bar,
     ):
-        for key, outcome in _run_all(todo, limits, workers or os.cpu_count() or 1):
+        for key, outcome in _run_all(todo, limits, workers or os.cpu_count() or 1, Boundary(boundary)):
             known[key] = outcome
             append(key, outcome)
             bar.update()
     return [replace(known[key], job_id=job.job_id) for key, job in zip(keys, jobs, strict=True)]
 
 
-def _run_all(todo: dict[str, Job], limits: Limits, workers: int) -> Iterator[tuple[str, Outcome]]:
+def _run_all(
+    todo: dict[str, Job], limits: Limits, workers: int, boundary: Boundary
+) -> Iterator[tuple[str, Outcome]]:
     """(key, final outcome) of every job, as they end."""
     again = []
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
-    try:
-        futures = {pool.submit(attempt, job, limits): key for key, job in todo.items()}
-        for future in as_completed(futures):
-            outcome, starved = future.result()
-            if starved:
-                again.append(futures[future])
-            else:
-                yield futures[future], outcome
-    finally:
-        pool.shutdown(cancel_futures=True)
-    for key in again:
-        yield key, attempt(todo[key], limits)[0]
+    for key, outcome, starved in outcomes(todo.items(), limits, min(workers, len(todo)), boundary):
+        if starved:
+            again.append(key)
+        else:
+            yield key, outcome
+    for key, outcome, _ in outcomes([(key, todo[key]) for key in again], limits, min(1, len(again)), boundary):
+        yield key, outcome
 
 
 def _key(job: Job, limits: Limits) -> str:

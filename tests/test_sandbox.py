@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmexp_utils import sandbox
-from llmexp_utils.sandbox import Job, Limits, Outcome, Verdict, run_program
+from llmexp_utils.sandbox import Boundary, Job, Limits, Outcome, Verdict, run_program
 
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n"
 GOOD = "def f(x):\n    return x + x\n"
@@ -16,22 +16,10 @@ QUICK = Limits(seconds=1.0, cpu=1)
 PATIENT = Limits(seconds=60.0, cpu=30)  # for programs that do much: the machine may be busy
 
 
-def run(program: str, test: str = TEST, limits: Limits = sandbox.DEFAULT) -> Outcome:
-    return run_program(Job("job", program, test, "f"), limits)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until_dead(pid: int) -> bool:
-    end = time.monotonic() + 2
-    while is_alive(pid) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not is_alive(pid)
+def run(
+    program: str, test: str = TEST, limits: Limits = sandbox.DEFAULT, boundary: Boundary = Boundary.FULL
+) -> Outcome:
+    return run_program(Job("job", program, test, "f"), limits, boundary)
 
 
 # --- verdicts
@@ -97,31 +85,6 @@ def test_main_block_is_not_run() -> None:
     assert run(GOOD + "if __name__ == '__main__':\n    raise SystemExit(1)\n").verdict == Verdict.PASS
 
 
-# --- a verdict is hard to fake
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "import sys\nsys.exit(0)\n",
-        "import os\nos._exit(0)\n",
-        "def f(x):\n    raise SystemExit(0)\n",
-        "import os\ndef f(x):\n    os._exit(0)\n",
-        "import os\nprint('pass', 'PASS', flush=True)\nos._exit(0)\n",
-        "import os\nfor n in range(3, 40):\n  try: os.write(n, b'pass\\n')\n  except: 0\nos._exit(0)\n",
-        "import builtins\nbuiltins.exec = lambda *a: None\ndef check(c): pass\ndef f(x): return 0\n",
-        "import os\nos._exit = os.write = lambda *a: None\ndef f(x): return 0\n",
-        "def f(x):\n    try:\n        return 0\n    except AssertionError:\n        pass\n",
-        "class AssertionError(BaseException): pass\ndef f(x): return 0\n",
-        "import atexit, os\natexit.register(os._exit, 0)\ndef f(x): return 0\n",
-        "import os\nos.closerange(3, 64)\ndef f(x): return 0\n",
-        "import os\ncopy = os.fork() == 0\nif not copy: os.wait()\ndef f(x): return 2 * x * copy\n",
-    ],
-)
-def test_not_a_pass(program: str) -> None:
-    assert run(program).verdict in (Verdict.ERROR, Verdict.FAIL)
-
-
 def test_early_exit_says_so() -> None:
     outcome = run("import os, sys\nprint('bye', file=sys.stderr, flush=True)\nos._exit(0)\n")
     assert outcome.verdict == Verdict.ERROR
@@ -136,34 +99,21 @@ def test_environment_arguments_and_input_are_empty(monkeypatch: pytest.MonkeyPat
     program = (
         "import os, sys\n"
         "assert not os.environ, os.environ\n"
-        "assert open('/proc/self/environ').read() == ''\n"
         "assert sys.argv == ['<program>'] and sys.stdin.read() == ''\n"
         "assert not [p for p in sys.path if 'site-packages' in p]\n"
-        "assert len(os.listdir('/proc/self/fd')) <= 5, os.listdir('/proc/self/fd')\n"
+        "for n in range(5, 64):\n  try: os.fstat(n); raise SystemExit(n)\n  except OSError: 0\n"
     )
     assert run(program + GOOD).detail == ""
 
 
-def test_working_folder_is_private_and_removed(tmp_path: Path) -> None:
-    note = tmp_path / "cwd"
-    program = (
-        "import os\n"
-        "assert os.listdir() == [] and os.stat('.').st_mode & 0o077 == 0\n"
-        f"open({str(note)!r}, 'w').write(os.getcwd())\n"
-        "os.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a', 0)\n"
-    )
-    assert run(program + GOOD).verdict == Verdict.PASS
-    assert note.read_text() and not os.path.exists(note.read_text())
-
-
-def test_folder_nested_too_deep_for_the_library_is_removed(tmp_path: Path) -> None:
-    note = tmp_path / "cwd"
-    program = (
-        f"import os\nopen({str(note)!r}, 'w').write(os.getcwd())\n"
-        "for _ in range(1100):\n    os.mkdir('d')\n    os.chdir('d')\n"
-    )
-    assert run(program + GOOD).verdict == Verdict.PASS
-    assert not os.path.exists(note.read_text())
+@pytest.mark.parametrize("boundary", Boundary)
+def test_nothing_is_left_in_the_temporary_folder(
+    boundary: Boundary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = "import os\nassert os.listdir() == []\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a', 0)\n"
+    assert run(program + GOOD, boundary=boundary).verdict == Verdict.PASS
+    assert os.listdir(tmp_path) == []
 
 
 def test_infinite_loop_is_killed_in_time() -> None:
@@ -175,24 +125,6 @@ def test_infinite_loop_is_killed_in_time() -> None:
 def test_loop_that_ignores_the_signal_is_a_timeout() -> None:
     program = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass\n"
     assert run(program, limits=Limits(seconds=8, cpu=1)).verdict == Verdict.TIMEOUT
-
-
-@pytest.mark.parametrize("end", ["", "import os\nos._exit(3)\n", "import time\ntime.sleep(60)\n"])
-def test_background_process_is_killed(end: str, tmp_path: Path) -> None:
-    note = tmp_path / "pid"
-    fork = "import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\n"
-    fork += f"open({str(note)!r}, 'w').write(str(pid))\n"
-    start = time.monotonic()
-    outcome = run(fork + end + GOOD, limits=QUICK)
-    assert time.monotonic() - start < 4
-    assert outcome.verdict == ("pass" if not end else "error" if "_exit" in end else "timeout")
-    assert wait_until_dead(int(note.read_text()))
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="the kernel exempts root from the limit on processes")
-def test_fork_bomb_is_bounded() -> None:
-    program = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(60)\n"
-    assert run(program + GOOD).detail.startswith("BlockingIOError")
 
 
 @pytest.mark.parametrize(
@@ -210,13 +142,67 @@ def test_big_file_is_an_error() -> None:
     assert outcome.verdict == Verdict.ERROR and "too large" in outcome.detail
 
 
-def test_output_flood_is_not_kept() -> None:
-    import tracemalloc
-
+def test_output_flood_is_no_reason_to_fail() -> None:
     flood = "for _ in range(400):\n    print('x' * 100_000)\n"
-    tracemalloc.start()
-    outcome = run(flood + GOOD, limits=replace(PATIENT, output_kb=8))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert outcome.verdict == Verdict.PASS and peak < 2_000_000  # 40 MB were printed
+    assert run(flood + GOOD, limits=replace(PATIENT, output_kb=8)).verdict == Verdict.PASS
     assert run("while True: print('x' * 1000)\n", limits=QUICK).verdict == Verdict.TIMEOUT
+
+
+# --- the line between test and program
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("collections.Counter('aab')", "{'a': 2, 'b': 1}"),
+        ("collections.namedtuple('P', 'a b')(1, 2)", "(1, 2)"),
+        ("(x * x for x in range(3))", "iter"),
+        ("{1: 2}.keys()", "{1}"),
+        ("fractions.Fraction(1, 3)", "fractions.Fraction(1, 3)"),
+        ("10**5000", "10**5000"),
+        ("[float('inf'), -0.0, 1e-320]", "[float('inf'), 0, 1e-320]"),
+        ("({1, 'a'}, b'\\xff', None, '\\ud800')", "({1, 'a'}, b'\\xff', None, '\\ud800')"),
+        ("re.match('a', 'abc') is not None", "True"),
+    ],
+)
+def test_values_arrive_as_they_are(result: str, expected: str) -> None:
+    program = f"import collections, fractions, re\ndef f():\n    return {result}\n"
+    same = "list(candidate()) == [0, 1, 4]" if expected == "iter" else f"candidate() == {expected}"
+    test = f"import fractions\ndef check(candidate):\n    assert {same}\n"
+    assert run(program, test).verdict == Verdict.PASS
+
+
+def test_objects_of_the_program_equal_nothing() -> None:
+    program = "class A:\n    def __eq__(self, other): return True\ndef f(x):\n    return [A()]\n"
+    outcome = run(program, "def check(c):\n    assert c(1) == [7], c(1)\n")
+    assert (outcome.verdict, outcome.detail) == (Verdict.FAIL, "AssertionError: [<A>]")
+
+
+def test_arguments_are_changed_in_place() -> None:
+    program = "def f(x, *, d):\n    x.sort()\n    d['n'] = len(x)\n"
+    test = "def check(c):\n    x, d = [3, 1], {}\n    assert c(x, d=d) is None and (x, d) == ([1, 3], {'n': 2})\n"
+    assert run(program, test).verdict == Verdict.PASS
+
+
+def test_a_test_may_expect_an_exception() -> None:
+    test = "def check(c):\n    try:\n        c(0)\n    except {} as error:\n        assert str(error) == 'no'\n"
+    assert run("def f(x):\n    raise ValueError('no')\n", test.format("ValueError")).verdict == Verdict.PASS
+    program = "class Own(Exception): pass\ndef f(x):\n    raise Own('no')\n"
+    assert run(program, test.format("ValueError")).detail == "Own: no"
+
+
+def test_modules_of_the_program_are_the_tests_own() -> None:
+    program = "import math\nmath.sqrt = lambda x: x\n" + GOOD
+    assert run(program, "def check(c):\n    assert math.sqrt(4) == 2\n").verdict == Verdict.PASS
+
+
+def test_chance_and_the_order_of_sets_are_the_same_in_every_run() -> None:
+    program = "import random\ndef f():\n    return [random.random(), ''.join({'a', 'b', 'c', 'd', 'e'})]\n"
+    test = "def check(c):\n    assert False, [c(), random.random()]\nimport random\n"
+    assert len({run(program, test).detail for _ in range(3)}) == 1
+
+
+def test_a_test_that_never_ends_is_a_timeout() -> None:
+    deaf = "def check(c):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n"
+    assert run(GOOD, deaf, limits=QUICK).verdict == Verdict.TIMEOUT
+    assert run(GOOD, "def check(c):\n    while c(1): pass\n", limits=QUICK).verdict == Verdict.TIMEOUT

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils import sandbox, sandbox_process
-from llmexp_utils.sandbox import Job, Limits, Outcome, SandboxError, Verdict, run_program, run_programs
+from llmexp_utils import sandbox, sandbox_kernel, sandbox_pool
+from llmexp_utils.sandbox import Boundary, Job, Limits, Outcome, SandboxError, Verdict, run_program, run_programs
+from llmexp_utils.sandbox_pool import Worker
 
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n"
 GOOD = "def f(x):\n    return x + x\n"
@@ -25,15 +26,15 @@ def programs(count: int) -> list[Job]:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the jobs for which a process was started."""
+    """Ids of the jobs that were run."""
     started: list[str] = []
-    real = sandbox.attempt
+    real = Worker.run
 
-    def counted(job: Job, limits: Limits) -> tuple[Outcome, bool]:
+    def counted(worker: Worker, job: Job) -> tuple[Outcome, bool]:
         started.append(job.job_id)
-        return real(job, limits)
+        return real(worker, job)
 
-    monkeypatch.setattr(sandbox, "attempt", counted)
+    monkeypatch.setattr(Worker, "run", counted)
     return started
 
 
@@ -62,34 +63,69 @@ def test_cache_resumes_after_a_half_written_line(runs: list[str], tmp_path: Path
 
 
 def test_killed_batch_keeps_what_it_had(runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, jobs, counted = tmp_path / "cache.jsonl", programs(6), sandbox.attempt
+    cache, jobs, counted = tmp_path / "cache.jsonl", programs(6), Worker.run
 
-    def breaks(job: Job, limits: Limits) -> tuple[Outcome, bool]:
+    def breaks(worker: Worker, job: Job) -> tuple[Outcome, bool]:
         if job.job_id == "j3":
             raise SandboxError("broken")
-        return counted(job, limits)
+        return counted(worker, job)
 
-    monkeypatch.setattr(sandbox, "attempt", breaks)
+    monkeypatch.setattr(Worker, "run", breaks)
     with pytest.raises(SandboxError, match="broken"):
         run_programs(jobs, workers=1, cache=cache, progress=False)
     kept = len([json.loads(line) for line in cache.read_text().splitlines()])
     assert kept >= 1
-    monkeypatch.setattr(sandbox, "attempt", counted)
+    monkeypatch.setattr(Worker, "run", counted)
     runs.clear()
     run_programs(jobs, workers=1, cache=cache, progress=False)
     assert len(runs) == 6 - kept
 
 
-def test_late_program_is_run_once_more_alone(runs: list[str], tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    slow_once = (
-        "import os, time\n"
-        f"if not os.path.exists({str(mark)!r}):\n    open({str(mark)!r}, 'w').close()\n    time.sleep(9)\n"
-    )
-    jobs = [Job("slow", slow_once + GOOD, TEST, "f"), *programs(3)]
+def test_late_program_is_run_once_more_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, ran = Worker.run, []
+
+    def slow_at_first(worker: Worker, job: Job) -> tuple[Outcome, bool]:
+        ran.append(job.job_id)
+        if ran.count("slow") == 1 and job.job_id == "slow":
+            job = Job("slow", "import time\ntime.sleep(9)\n", TEST, "f")
+        return real(worker, job)
+
+    monkeypatch.setattr(Worker, "run", slow_at_first)
+    jobs = [Job("slow", GOOD + "#", TEST, "f"), *programs(3)]
     outcomes = run_programs(jobs, limits=Limits(seconds=1.0), workers=2, progress=False)
     assert outcomes[0].verdict == Verdict.PASS
-    assert runs.count("slow") == 2 and runs[-1] == "slow"
+    assert ran.count("slow") == 2 and ran[-1] == "slow"
+
+
+def test_a_worker_that_dies_is_replaced_and_its_job_run_again() -> None:
+    with Worker(QUICK) as worker:
+        first = worker.pid
+        os.kill(first, 9)
+        outcome, again = worker.run(programs(1)[0])
+        assert again and outcome.detail.startswith("its judge ended")
+        assert worker.pid != first and worker.run(programs(1)[0])[0].verdict == Verdict.PASS
+
+
+@pytest.mark.parametrize("boundary", Boundary)
+def test_no_process_outlives_its_batch(boundary: Boundary) -> None:
+    before = children()
+    run_programs([*programs(4), Job("slow", "import time\ntime.sleep(60)\n", TEST, "f")], QUICK, 2, boundary=boundary)
+    assert children() == before
+
+
+def children() -> set[str]:
+    """Numbers of all processes of this user that were started from this test's."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parents[path.parent.name] = fields[1]
+    found = {str(os.getpid())}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 # --- refusals
@@ -100,16 +136,30 @@ def test_bad_limits_are_refused() -> None:
         Limits(memory_mb=0)
 
 
-def test_platform_without_the_means_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "waitid")
-    with pytest.raises(SandboxError, match="needs Linux"):
+def test_a_missing_layer_is_one_line_and_never_a_weaker_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "import os, sys; sys.path.append({!r}); from llmexp_utils import sandbox_kernel as k, sandbox_worker as w\n{}\nw.main()"
+    root = str(sandbox_pool.ROOT)
+    refuse = "def no(*a): raise OSError(1, 'unshare: Operation not permitted')\nk.unshare = no"
+    monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, refuse))
+    with pytest.raises(SandboxError, match=r"no full sandbox here \(unshare: .*\): .* boundary='confined'"):
         run(GOOD)
+    assert run_program(Job("j", GOOD, TEST, "f"), boundary="confined").verdict == Verdict.PASS
+    monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, "k.landlock_version = lambda: 0"))
+    with pytest.raises(SandboxError, match=r"no confined sandbox here \(no Landlock\): .* boundary='limits'"):
+        run_program(Job("j", GOOD, TEST, "f"), boundary="confined")
+    assert run_program(Job("j", GOOD, TEST, "f"), boundary="limits").verdict == Verdict.PASS
+
+
+def test_layers_are_named() -> None:
+    assert sandbox.layers("limits") == ["resource limits"]
+    if sandbox_kernel.landlock_version():
+        assert "seccomp" in sandbox.layers("confined")
 
 
 def test_interpreter_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_process.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sandbox_pool.sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="does not start"):
-        run(GOOD + "#" * 1_000_000)  # more than a pipe holds
-    monkeypatch.setattr(sandbox_process.sys, "executable", "/no/python")
-    with pytest.raises(SandboxError, match="cannot start"):
+        run(GOOD)
+    monkeypatch.setattr(sandbox_pool.sys, "executable", "/no/python")
+    with pytest.raises(SandboxError, match="does not start"):
         run(GOOD)

@@ -1,0 +1,268 @@
+"""The layers of the boundary, put together: where a worker lives, what its programs and its judge may do.
+
+Standard library alone, and little of it: a child of the worker's process starts with everything that is loaded here.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+
+from llmexp_utils import sandbox_kernel as kernel
+from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, filter_of, filter_template
+
+NOBODY = 65534
+OPEN_FILES = 64
+INODES = 1024
+HOME, AROUND = "/tmp/program", "/tmp"
+"""Home of programs in its own root. Landlock's rule is for the folder around it: the home is mounted anew at times, and a
+rule holds for the folder that was there when it was made."""
+NULL = os.devnull
+MOUNT_POINT = "/proc"  # exists everywhere; the new root hides it for good
+LIBRARIES = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64")
+
+
+@dataclass
+class Layers:
+    """What confines a worker's programs.
+
+    Attributes
+    ----------
+    home : str
+        The only folder that a program may write to.
+    names : list of str
+        The layers that are on, for people.
+    user : int or None
+        User that programs become.
+    rules : int
+        Descriptor of the Landlock rules; -1 without Landlock.
+    filter : bytes
+        Template of the programs' filter of system calls.
+    """
+
+    home: str
+    names: list[str] = field(default_factory=list)
+    user: int | None = None
+    rules: int = -1
+    filter: bytes = b""
+    namespaces: bool = False
+
+
+def enter(boundary: str, home: str) -> Layers:
+    """Put this process where programs will run.
+
+    Parameters
+    ----------
+    boundary : {"full", "confined", "limits"}
+        See :class:`llmexp_utils.sandbox_job.Boundary`.
+    home : str
+        Private folder; not used with namespaces, which bring their own.
+
+    Raises
+    ------
+    OSError
+        If a layer is missing: the message names it.
+    """
+    layers = Layers(home)
+    if boundary == "full":
+        layers.user = _enter_namespaces()
+        layers.home, layers.namespaces = HOME, True
+        layers.names.append("namespaces (user, mount, PID, IPC, network)")
+    if boundary != "limits":
+        version = kernel.landlock_version()
+        if not version:
+            raise OSError("no Landlock")
+        writable = AROUND if layers.namespaces else layers.home
+        layers.rules = kernel.landlock_rules(_readable(), [writable], [NULL])
+        layers.filter = filter_template()
+        layers.names += [f"Landlock {version}", "seccomp"]
+    layers.names.append("resource limits")
+    return layers
+
+
+def fresh_home(layers: Layers, size_mb: int) -> None:
+    """An empty home for programs: a new file system in memory where there are namespaces."""
+    if layers.namespaces:
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("tmpfs", HOME, "tmpfs", flags, f"size={size_mb}m,nr_inodes={INODES},mode=1777")
+    else:
+        os.makedirs(layers.home, 0o700, exist_ok=True)
+
+
+def clean_home(layers: Layers, size_mb: int) -> None:
+    """Remove what a program left in its home."""
+    if not os.listdir(layers.home):
+        return
+    if layers.namespaces:
+        kernel.unmount(HOME)
+        fresh_home(layers, size_mb)
+    else:
+        remove_below(layers.home)
+
+
+def remove_below(folder: str) -> None:
+    """Remove all that is in a folder, however deep and whatever its permissions."""
+    levels = 0
+    os.chdir(folder)
+    while True:
+        inner = None
+        for name in os.listdir("."):
+            if os.path.isdir(name) and not os.path.islink(name):
+                os.chmod(name, 0o700)
+                inner = inner or name
+            else:
+                os.unlink(name)
+        if inner:
+            os.chdir(inner)
+            levels += 1
+        elif levels:
+            here = os.stat(".").st_ino
+            os.chdir("..")
+            levels -= 1
+            os.rmdir(next(name for name in os.listdir(".") if os.lstat(name).st_ino == here))
+        else:
+            return
+
+
+def confine_program(layers: Layers, limits: dict[str, int]) -> None:
+    """Give up everything that a program must not have; there is no way back.
+
+    Parameters
+    ----------
+    layers : Layers
+        From :func:`enter`.
+    limits : dict
+        ``cpu`` (seconds), ``memory`` and ``file`` (bytes), ``processes``.
+    """
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_FSIZE, limits["file"])
+    lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+    lower(resource.RLIMIT_AS, limits["memory"])
+    lower(resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1)  # SIGXCPU first; SIGKILL if that is ignored
+    if layers.user is not None:
+        os.setgroups([])
+        os.setresgid(layers.user, layers.user, layers.user)
+        os.setresuid(layers.user, layers.user, layers.user)
+    lower(resource.RLIMIT_NPROC, limits["processes"] + (0 if layers.namespaces else _tasks_of_user()))
+    if layers.rules >= 0:
+        _restrict(layers, layers.filter)
+
+
+def confine_judge(layers: Layers, memory: int) -> None:
+    """Give up what the process that runs the tests does not need."""
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_AS, memory)
+    if layers.rules >= 0:
+        _restrict(layers, filter_template(JUDGE_ALLOWED))
+
+
+def lower(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a resource limit, or keep the present one where that is already lower."""
+    ceiling = resource.getrlimit(kind)[1]
+    wanted = soft if hard is None else hard
+    hard = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
+    resource.setrlimit(kind, (min(soft, hard), hard))
+
+
+def _restrict(layers: Layers, template: bytes) -> None:
+    kernel.drop_capabilities()
+    kernel.set_flag(kernel.NO_NEW_PRIVS, 1)
+    kernel.landlock_restrict(layers.rules)
+    kernel.install_filter(filter_of(os.getpid(), template))
+
+
+def _enter_namespaces() -> int | None:
+    """New namespaces with a root of their own; children are in a PID namespace. Returns the user for programs."""
+    user, group = os.geteuid(), os.getegid()
+    flags = kernel.NEW_USER | kernel.NEW_MOUNT | kernel.NEW_IPC | kernel.NEW_NET | kernel.NEW_UTS | kernel.NEW_PID
+    if user:
+        kernel.unshare(flags)
+        _map_ids("self", f"0 {user} 1", f"0 {group} 1")
+    else:  # root is exempt from the limit on processes: programs become somebody else, whom only root can map
+        both = f"0 0 1\n{NOBODY} {NOBODY} 1"
+        ready, go = os.pipe()
+        helper = os.fork()
+        if not helper:
+            _map_when_told(ready, go, both)
+        os.close(ready)
+        kernel.unshare(flags)
+        os.write(go, b"1")
+        os.close(go)
+        if os.waitpid(helper, 0)[1]:
+            raise OSError("no map of users for a namespace")
+    _enter_root()
+    return None if user else NOBODY
+
+
+def _map_when_told(ready: int, go: int, ids: str) -> None:
+    """A helper outside maps the users of its parent's new namespace, then ends."""
+    status = 1
+    try:
+        os.close(go)
+        if os.read(ready, 1):
+            _map_ids(str(os.getppid()), ids, ids)
+            status = 0
+    finally:
+        os._exit(status)
+
+
+def _map_ids(process: str, users: str, groups: str) -> None:
+    for name, text in (("setgroups", "allow" if "\n" in groups else "deny"), ("uid_map", users), ("gid_map", groups)):
+        with open(f"/proc/{process}/{name}", "w") as file:
+            file.write(text)
+
+
+def _enter_root() -> None:
+    """A root in memory that holds Python's library, the system's libraries, ``/dev/null`` and nothing else."""
+    protected = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    links = {path: os.readlink(path) for path in LIBRARIES if os.path.islink(path)}
+    readable = _readable()
+    kernel.mount("tmpfs", MOUNT_POINT, "tmpfs", protected, "size=1m,mode=755")
+    for path, target in links.items():
+        _make_folder(os.path.dirname(path))
+        os.symlink(target, MOUNT_POINT + path)
+    for path in readable:
+        if path not in links:
+            _make_folder(path)
+            kernel.mount(path, MOUNT_POINT + path, None, kernel.MS_BIND | kernel.MS_REC)
+            kernel.protect_mount(MOUNT_POINT + path, kernel.MS_RDONLY | protected, below=True)
+    _make_folder("/dev")
+    _make_folder(HOME)
+    os.close(os.open(MOUNT_POINT + NULL, os.O_CREAT, 0o644))
+    kernel.mount(NULL, MOUNT_POINT + NULL, None, kernel.MS_BIND)
+    kernel.protect_mount(MOUNT_POINT + NULL, kernel.MS_NOSUID | kernel.MS_NOEXEC)
+    kernel.change_root(MOUNT_POINT)
+    kernel.protect_mount("/", kernel.MS_RDONLY)
+
+
+def _make_folder(path: str) -> None:
+    os.makedirs(MOUNT_POINT + path, 0o755, exist_ok=True)
+
+
+def _readable() -> list[str]:
+    """Folders that Python needs: its own library and those of the system, each once."""
+    own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    own += [os.path.join(prefix, "lib") for prefix in (sys.base_prefix, sys.base_exec_prefix)]
+    found: list[str] = []
+    for path in sorted({*LIBRARIES, *own}, key=len):
+        inside = any(path.startswith(f"{outer}/") for outer in found)
+        if os.path.isdir(path) and not inside:
+            found.append(path)
+    return found
+
+
+def _tasks_of_user() -> int:
+    """Threads that the user runs now: without a namespace the kernel counts all of them against the limit."""
+    user, tasks = os.getuid(), 0
+    for name in os.listdir("/proc") if user and os.path.isdir("/proc") else []:
+        if name.isdigit():
+            try:
+                status = os.stat(f"/proc/{name}/task")
+            except OSError:
+                continue  # has ended meanwhile
+            tasks += status.st_nlink - 2 if status.st_uid == user else 0
+    return tasks

@@ -1,0 +1,213 @@
+"""The processes that programs run in: a parent that has imported what tests need forks one child a program.
+
+The parent never sees a program or a test. It gets three pipes, forks, and the child answers requests on them until
+it is killed: first it defines the program, then it calls its functions. A child knows nothing but its program and the
+arguments of the calls, so there is nothing in it that a verdict could be made from.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import os
+import signal
+import struct
+import sys
+from typing import Any
+
+from llmexp_utils import sandbox_kernel as kernel
+from llmexp_utils import sandbox_layers
+from llmexp_utils.sandbox_layers import Layers
+from llmexp_utils.sandbox_values import __name__ as VALUES
+from llmexp_utils.sandbox_values import read, write
+
+WARM = (
+    "bisect collections copy datetime decimal functools hashlib heapq itertools json math operator random re statistics "
+    "string typing"
+).split()
+"""What programs of the benchmarks import: read from disk once, in the parent."""
+
+REQUESTS, REPLIES, FIRST_FREE, MANY = 3, 4, 5, 1 << 20
+START, END = b"s", b"e"
+REPORT = struct.Struct("=id")
+SEED = 0
+PROGRAM = "<program>"
+DETAIL = 300
+NO_MEMORY = write(("raised", "MemoryError", ""))
+
+
+def serve(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
+    """Fork one child for each START, kill all that is left of it at END; return when the other side is gone.
+
+    The answer to END is the child's status (as ``waitpid`` gives it) and its seconds of processor time.
+    """
+    child = 0
+    while True:
+        word, pipes = _hear(link)
+        if word == START:
+            child = os.fork()
+            if not child:
+                _become_program(pipes, layers, limits)
+            for pipe in pipes:
+                os.close(pipe)
+        else:
+            status, seconds = _end(child, layers)
+            sandbox_layers.clean_home(layers, limits["home"])
+            if word != END:
+                return
+            link.send(REPORT.pack(status, seconds))
+
+
+def _hear(link: _socket.socket) -> tuple[bytes, list[int]]:
+    word, extra, _, _ = link.recvmsg(1, _socket.CMSG_SPACE(12))
+    pipes = array.array("i")
+    for _, _, data in extra:
+        pipes.frombytes(data)
+    return word, list(pipes)
+
+
+def _end(child: int, layers: Layers) -> tuple[int, float]:
+    """Kill a program with all its children."""
+    status, seconds = 0, 0.0
+    targets = [-1] if layers.namespaces else [-child, child] if child else []
+    for target in targets:
+        try:
+            os.kill(target, signal.SIGKILL)
+        except OSError:
+            pass  # it has ended
+    while True:
+        try:
+            ended, state, usage = os.wait4(-1, 0)
+        except ChildProcessError:
+            return status, seconds
+        if ended == child:
+            status, seconds = state, usage.ru_utime + usage.ru_stime
+
+
+def _become_program(pipes: list[int], layers: Layers, limits: dict[str, int]) -> None:
+    """Turn a forked child into one that holds nothing but its pipes, and serve; it never returns."""
+    status = 1
+    try:
+        if not layers.namespaces:
+            os.setsid()  # a group of its own, to be killed as a whole
+        null = os.open(os.devnull, os.O_RDONLY)
+        sandbox_layers.confine_program(layers, limits)
+        for number, pipe in enumerate([null, pipes[2], pipes[2], pipes[0], pipes[1]]):
+            os.dup2(pipe, number)
+        os.closerange(FIRST_FREE, MANY)
+        os.chdir(layers.home)
+        answer = _Program().answer
+        while request := _receive():
+            reply = answer(*read(request))
+            write_all(REPLIES, len(reply).to_bytes(4, "little") + reply)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class _Program:
+    """A program in its module, and what may be asked of it."""
+
+    def __init__(self) -> None:
+        os.environ.clear()
+        sys.argv[:] = [PROGRAM]
+        sys.path[:] = [path for path in sys.path if path.startswith((sys.base_prefix, sys.base_exec_prefix))]
+        for name in [name for name in sys.modules if name.startswith("llmexp_utils.") and name != VALUES]:
+            del sys.modules[name]
+        self.module = type(sys)("program")
+        sys.modules["program"] = sys.modules["__main__"] = self.module
+        sys.modules["random"].seed(SEED)
+
+    def answer(self, kind: str, *content: Any) -> bytes:
+        """Reply to a request, as it is sent: (word, ...)."""
+        try:
+            return write(getattr(self, kind)(*content))
+        except MemoryError:
+            self.module.__dict__.clear()  # without room nothing could be said
+            return NO_MEMORY
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: they end a call, not the process
+            return write(("raised", type(error).__name__, message(error)))
+
+    def define(self, text: str, names: list[str]) -> tuple:
+        """Run the program; reply with what it has of these names."""
+        try:
+            code = compile(text, PROGRAM, "exec", dont_inherit=True)
+        except Exception as error:  # SyntaxError, ValueError (NUL, surrogates), RecursionError, MemoryError
+            return "syntax", describe(error)
+        exec(code, self.module.__dict__)
+        found = self.module.__dict__
+        return "defined", {name: self._shown(found[name]) for name in names if name in found}
+
+    def call(self, name: str, arguments: tuple, options: dict) -> tuple:
+        """Call a function; reply with its result, and the arguments as it left them if they changed."""
+        before = write((arguments, options))
+        result = self.module.__dict__[name](*arguments, **options)
+        after = write((arguments, options))
+        return "returned", result, None if after == before else (arguments, options)
+
+    @staticmethod
+    def _shown(value: Any) -> tuple:
+        if isinstance(value, type(sys)):
+            return "module", value.__name__
+        return ("function", None) if callable(value) else ("value", value)
+
+
+def describe(error: BaseException) -> str:
+    """Class and message of an error on one line."""
+    return one_line(type(error).__name__, message(error))
+
+
+def message(error: BaseException) -> str:
+    """Message of an error, or its beginning."""
+    try:
+        return str(error)[: 2 * DETAIL]
+    except BaseException:  # it is made by code of the program
+        return ""
+
+
+def one_line(kind: str, text: str) -> str:
+    """Class and message on one line of limited length."""
+    return " ".join(f"{kind}: {text}".split())[:DETAIL].removesuffix(":")
+
+
+def _receive() -> bytes:
+    return read_exactly(REQUESTS, int.from_bytes(read_exactly(REQUESTS, 4), "little"))
+
+
+def read_exactly(descriptor: int, size: int) -> bytes:
+    """So many bytes, or fewer at the end of a pipe."""
+    data = b""
+    while len(data) < size and (part := os.read(descriptor, size - len(data))):
+        data += part
+    return data
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all bytes, however many calls that takes."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
+    """Become the parent of programs: import what they need, then serve; ends the process."""
+    import gc
+    import importlib
+
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)  # the pipes to the study are the worker's alone
+        os.close(null)
+        if layers.namespaces:
+            kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        sandbox_layers.fresh_home(layers, limits["home"])
+        for name in WARM:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # children share these objects until they write to them
+        serve(link, layers, limits)
+    finally:
+        if not layers.namespaces:
+            sandbox_layers.remove_below(layers.home)
+            os.rmdir(layers.home)
+        os._exit(0)

@@ -1,0 +1,87 @@
+"""A worker of the sandbox, started as a script: it lives behind the boundary, and judges one job after the other.
+
+Two processes: this one runs the tests, the other (:mod:`llmexp_utils.sandbox_program`) forks a child for each program.
+Neither has a way out but the pipes of standard input and output: messages of JSON, each behind its length. The first
+says how to set up; the answer says which layers are on, or what is missing. It needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from llmexp_utils import sandbox_kernel as kernel
+from llmexp_utils import sandbox_layers, sandbox_program
+from llmexp_utils.sandbox_judge import Program, judge
+from llmexp_utils.sandbox_program import END, REPORT, START, read_exactly, write_all
+
+JUDGE_MEMORY = 2 << 30
+
+
+def main() -> None:
+    """Set up, then judge until the study closes the pipe."""
+    setup = receive()
+    limits = setup["limits"]
+    try:
+        if hasattr(os, "memfd_create"):  # Linux: nothing of a worker outlives the study
+            kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        layers = sandbox_layers.enter(setup["boundary"], setup["home"])
+        link, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        if not os.fork():
+            link.close()
+            sandbox_program.start(other, layers, limits)
+        other.close()
+        sandbox_layers.confine_judge(layers, JUDGE_MEMORY)
+    except OSError as error:
+        send({"missing": error.strerror or str(error)})
+        return
+    send({"layers": layers.names})
+    while (job := receive()) is not None:
+        send(_outcome(job, link, limits))
+
+
+def _outcome(job: dict[str, str], link: _socket.socket, limits: dict[str, Any]) -> dict[str, Any]:
+    """Verdict on one job, and how its process ended if that is the reason."""
+    pipes = [os.pipe() for _ in range(3)]
+    (hers, requests), (replies, answers), (output, prints) = pipes
+    given = [hers, answers, prints]
+    link.sendmsg([START], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", given))])
+    for descriptor in given:
+        os.close(descriptor)
+    program = Program(requests, replies, output, limits["output"])
+    verdict, detail, seconds = judge(program, job["program"], job["test"], job["entry_point"], limits["seconds"])
+    if verdict == "ended":
+        program.listen()
+        last = program.printed.decode("utf-8", "replace").strip().splitlines()[-1:]
+        detail = ": ".join(part for part in (detail, *last) if part)
+    os.close(requests)  # a child that waits for more ends by itself
+    os.write(link.fileno(), END)
+    report = read_exactly(link.fileno(), REPORT.size)
+    if len(report) < REPORT.size:
+        raise EOFError("the parent of the programs is gone")
+    status, cpu = REPORT.unpack(report)
+    for descriptor in (replies, output):
+        os.close(descriptor)
+    return {"verdict": verdict, "detail": detail, "seconds": seconds, "status": status, "cpu": cpu}
+
+
+def receive() -> Any:
+    """Next message of the study; None when there will be none."""
+    size = int.from_bytes(read_exactly(0, 4), "little")
+    return json.loads(read_exactly(0, size)) if size else None
+
+
+def send(message: dict[str, Any]) -> None:
+    """Message to the study."""
+    data = json.dumps(message).encode()
+    write_all(1, len(data).to_bytes(4, "little") + data)
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    main()
