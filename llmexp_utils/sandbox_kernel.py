@@ -123,8 +123,14 @@ def drop_capabilities() -> None:
     _syscall("capset", CAPSET[platform.machine()], head, none)
 
 
-def install_filter(program: bytes) -> None:
-    """Put this process under a filter of system calls, for good; it needs ``NO_NEW_PRIVS``."""
-    code = ctypes.create_string_buffer(program, len(program))
-    head = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    _syscall("seccomp", SECCOMP[platform.machine()], SECCOMP_FILTER, 0, head)
+class Filter:
+    """A filter of system calls, ready to be installed: a child that does it should touch little memory."""
+
+    def __init__(self, program: bytes) -> None:
+        self._code = ctypes.create_string_buffer(program, len(program))
+        self._head = struct.pack("@HP", len(program) // 8, ctypes.addressof(self._code))
+        self._call = (ctypes.c_long(SECCOMP[platform.machine()]), SECCOMP_FILTER, 0, self._head)
+
+    def install(self) -> None:
+        """Put this process under the filter, for good; it needs ``NO_NEW_PRIVS``."""
+        _checked("seccomp", _libc.syscall(*self._call))

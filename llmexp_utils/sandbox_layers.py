@@ -12,7 +12,7 @@ import sysconfig
 from dataclasses import dataclass, field
 
 from llmexp_utils import sandbox_kernel as kernel
-from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, filter_of, filter_template
+from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, PARENT_ALLOWED, filter_template, own_filter, second_filter
 
 NOBODY = 65534
 OPEN_FILES = 64
@@ -41,6 +41,8 @@ class Layers:
         Descriptor of the Landlock rules; -1 without Landlock.
     filter : bytes
         Template of the programs' filter of system calls.
+    second : Filter
+        With namespaces programs share their parent's filter, and install only this small one.
     """
 
     home: str
@@ -48,6 +50,7 @@ class Layers:
     user: int | None = None
     rules: int = -1
     filter: bytes = b""
+    second: kernel.Filter | None = None
     namespaces: bool = False
 
 
@@ -77,30 +80,19 @@ def enter(boundary: str, home: str) -> Layers:
             raise OSError("no Landlock")
         writable = AROUND if layers.namespaces else layers.home
         layers.rules = kernel.landlock_rules(_readable(), [writable], [NULL])
-        layers.filter = filter_template()
+        layers.filter, layers.second = filter_template(), kernel.Filter(second_filter())
         layers.names += [f"Landlock {version}", "seccomp"]
     layers.names.append("resource limits")
     return layers
 
 
-def fresh_home(layers: Layers, size_mb: int) -> None:
-    """An empty home for programs: a new file system in memory where there are namespaces."""
+def make_home(layers: Layers, size_mb: int) -> None:
+    """The home of programs: a file system in memory where there are namespaces."""
     if layers.namespaces:
         flags = kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("tmpfs", HOME, "tmpfs", flags, f"size={size_mb}m,nr_inodes={INODES},mode=1777")
     else:
         os.makedirs(layers.home, 0o700, exist_ok=True)
-
-
-def clean_home(layers: Layers, size_mb: int) -> None:
-    """Remove what a program left in its home."""
-    if not os.listdir(layers.home):
-        return
-    if layers.namespaces:
-        kernel.unmount(HOME)
-        fresh_home(layers, size_mb)
-    else:
-        remove_below(layers.home)
 
 
 def remove_below(folder: str) -> None:
@@ -127,8 +119,8 @@ def remove_below(folder: str) -> None:
             return
 
 
-def confine_program(layers: Layers, limits: dict[str, int]) -> None:
-    """Give up everything that a program must not have; there is no way back.
+def confine_parent(layers: Layers, limits: dict[str, int]) -> None:
+    """Give up what neither programs nor their parent may have: children inherit it, at no cost.
 
     Parameters
     ----------
@@ -141,14 +133,27 @@ def confine_program(layers: Layers, limits: dict[str, int]) -> None:
     lower(resource.RLIMIT_FSIZE, limits["file"])
     lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     lower(resource.RLIMIT_AS, limits["memory"])
-    lower(resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1)  # SIGXCPU first; SIGKILL if that is ignored
-    if layers.user is not None:
+    if layers.rules < 0:
+        return
+    if layers.user is None:
+        kernel.drop_capabilities()
+    else:
         os.setgroups([])
         os.setresgid(layers.user, layers.user, layers.user)
-        os.setresuid(layers.user, layers.user, layers.user)
-    lower(resource.RLIMIT_NPROC, limits["processes"] + (0 if layers.namespaces else _tasks_of_user()))
-    if layers.rules >= 0:
-        _restrict(layers, layers.filter)
+    _restrict(layers, PARENT_ALLOWED if layers.namespaces else None)
+
+
+def confine_program(layers: Layers, limits: dict[str, int]) -> None:
+    """Give up everything else that a program must not have; there is no way back."""
+    processes = limits["processes"] + (0 if layers.namespaces else _tasks_of_user())
+    lower(resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1)  # SIGXCPU first; SIGKILL if that is ignored
+    if layers.user is not None:
+        os.setresuid(layers.user, layers.user, layers.user)  # which drops all capabilities
+    lower(resource.RLIMIT_NPROC, processes)
+    if layers.namespaces:
+        layers.second.install()
+    elif layers.rules >= 0:
+        kernel.Filter(own_filter(os.getpid(), layers.filter)).install()
 
 
 def confine_judge(layers: Layers, memory: int) -> None:
@@ -156,7 +161,16 @@ def confine_judge(layers: Layers, memory: int) -> None:
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_AS, memory)
     if layers.rules >= 0:
-        _restrict(layers, filter_template(JUDGE_ALLOWED))
+        kernel.drop_capabilities()
+        _restrict(layers, JUDGE_ALLOWED)
+
+
+def _restrict(layers: Layers, more: dict[str, tuple] | None) -> None:
+    """Landlock, and seccomp unless ``more`` is None: what is allowed besides."""
+    kernel.set_flag(kernel.NO_NEW_PRIVS, 1)
+    kernel.landlock_restrict(layers.rules)
+    if more is not None:
+        kernel.Filter(own_filter(os.getpid(), filter_template(more))).install()
 
 
 def lower(kind: int, soft: int, hard: int | None = None) -> None:
@@ -165,13 +179,6 @@ def lower(kind: int, soft: int, hard: int | None = None) -> None:
     wanted = soft if hard is None else hard
     hard = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
     resource.setrlimit(kind, (min(soft, hard), hard))
-
-
-def _restrict(layers: Layers, template: bytes) -> None:
-    kernel.drop_capabilities()
-    kernel.set_flag(kernel.NO_NEW_PRIVS, 1)
-    kernel.landlock_restrict(layers.rules)
-    kernel.install_filter(filter_of(os.getpid(), template))
 
 
 def _enter_namespaces() -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import array
 import os
+import random
 import signal
 import struct
 import sys
@@ -52,10 +53,10 @@ def serve(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
                 os.close(pipe)
         else:
             status, seconds = _end(child, layers)
-            sandbox_layers.clean_home(layers, limits["home"])
+            sandbox_layers.remove_below(layers.home)
             if word != END:
                 return
-            link.send(REPORT.pack(status, seconds))
+            os.write(link.fileno(), REPORT.pack(status, seconds))
 
 
 def _hear(link: _socket.socket) -> tuple[bytes, list[int]]:
@@ -109,14 +110,9 @@ class _Program:
     """A program in its module, and what may be asked of it."""
 
     def __init__(self) -> None:
-        os.environ.clear()
-        sys.argv[:] = [PROGRAM]
-        sys.path[:] = [path for path in sys.path if path.startswith((sys.base_prefix, sys.base_exec_prefix))]
-        for name in [name for name in sys.modules if name.startswith("llmexp_utils.") and name != VALUES]:
-            del sys.modules[name]
         self.module = type(sys)("program")
         sys.modules["program"] = sys.modules["__main__"] = self.module
-        sys.modules["random"].seed(SEED)
+        random.seed(SEED)  # anew in each child: the library draws another seed after a fork
 
     def answer(self, kind: str, *content: Any) -> bytes:
         """Reply to a request, as it is sent: (word, ...)."""
@@ -188,6 +184,15 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def forget_the_study() -> None:
+    """Leave nothing of the study where a program would find it by name."""
+    os.environ.clear()
+    sys.argv[:] = [PROGRAM]
+    sys.path[:] = [path for path in sys.path if path.startswith((sys.base_prefix, sys.base_exec_prefix))]
+    for name in [name for name in sys.modules if name.startswith("llmexp_utils.") and name != VALUES]:
+        del sys.modules[name]
+
+
 def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
     """Become the parent of programs: import what they need, then serve; ends the process."""
     import gc
@@ -200,9 +205,12 @@ def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
         os.close(null)
         if layers.namespaces:
             kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        sandbox_layers.fresh_home(layers, limits["home"])
+        sandbox_layers.make_home(layers, limits["home"])
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which the first process of a namespace never sees
         for name in WARM:
             importlib.import_module(name)
+        forget_the_study()
+        sandbox_layers.confine_parent(layers, limits)
         gc.collect()
         gc.freeze()  # children share these objects until they write to them
         serve(link, layers, limits)

@@ -56,8 +56,17 @@ ALLOWED = {
 """Number of each call on x86_64 and aarch64; None where the machine has no such call."""
 # fmt: on
 
-JUDGE_ALLOWED = {"recvmsg": (47, 212), "sendmsg": (46, 211)}
+JUDGE_ALLOWED = {"sendmsg": (46, 211)}
 """What the process that runs the tests needs besides: it hands pipes to the next program."""
+
+PARENT_ALLOWED = {
+    "clone": (56, 220),
+    "kill": (62, 129),
+    "recvmsg": (47, 212),
+    "seccomp": (317, 277),
+    "setresuid": (117, 147),
+}
+"""What the parent of programs needs besides, and what each program gives up first (:func:`second_filter`)."""
 
 CLONE, CLONE3 = (56, 220), (435, 435)
 KILL, TKILL, TGKILL = (62, 129), (200, 130), (234, 131)
@@ -70,16 +79,26 @@ PRCTL_OPTIONS = (15, 16, 0x53564D41)  # name of a thread, name of a mapping
 
 ALLOW, KILL_PROCESS, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in the kernel's description of a call
-LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 
 SELF = 0x5E1F5E1F
 
 Instruction = tuple[int, int, int, int]
+REFUSE: Instruction = (RETURN, 0, 0, ERRNO | errno.EPERM)
 
 
-def filter_of(pid: int, template: bytes) -> bytes:
-    """Filter for a process, as the kernel takes it: it may signal, and change the limits of, itself alone."""
+def own_filter(pid: int, template: bytes) -> bytes:
+    """Filter for one process, as the kernel takes it: of all, it may signal itself alone."""
     return template.replace(struct.pack("=I", SELF), struct.pack("=I", pid))
+
+
+def second_filter() -> bytes:
+    """Filter that takes back what a parent of programs was allowed besides; signals stay, in its own PID namespace."""
+    column, _ = _machine()
+    code: list[Instruction] = [(LOAD, 0, 0, NUMBER), *_threads_only(column)]
+    for name in ("recvmsg", "seccomp", "setresuid"):
+        code += [(EQUAL, 0, 1, PARENT_ALLOWED[name][column]), REFUSE]
+    return _packed([*code, (RETURN, 0, 0, ALLOW)])
 
 
 def filter_template(more: dict[str, tuple] | None = None) -> bytes:
@@ -95,34 +114,61 @@ def filter_template(more: dict[str, tuple] | None = None) -> bytes:
     OSError
         If the machine is none of those whose calls are known here.
     """
-    machine = platform.machine()
-    if machine not in MACHINES:
-        raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known here")
-    column, architecture = MACHINES[machine]
+    column, architecture = _machine()
+    more = more or {}
     code: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, architecture),
         (RETURN, 0, 0, KILL_PROCESS),
         (LOAD, 0, 0, NUMBER),
     ]
-    for numbers in {**ALLOWED, **(more or {})}.values():
-        if numbers[column] is not None:
-            code += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, ALLOW)]
-    code += _when(CLONE[column], [(LOAD, 0, 0, ARGUMENTS), (ANY_BIT, 0, 1, CLONE_THREAD), (RETURN, 0, 0, ALLOW)])
+    if "clone" not in more:
+        code += _threads_only(column)
     code += _when(CLONE3[column], [(RETURN, 0, 0, ERRNO | errno.ENOSYS)])
-    for call in (KILL, TKILL, TGKILL):
-        code += _one_of(call[column], 0, (SELF,))
-    code += _one_of(PRLIMIT[column], 0, (0, SELF))
+    if "kill" not in more:
+        code += _one_of(KILL[column], 0, (SELF,))
+    for call in (TKILL, TGKILL):
+        code += _one_of(call[column], 0, (SELF,)) if "kill" not in more else _when(call[column], [(RETURN, 0, 0, ALLOW)])
+    code += _one_of(PRLIMIT[column], 0, (0,))
     code += _one_of(FCNTL[column], 1, FCNTL_COMMANDS)
     code += _one_of(IOCTL[column], 1, IOCTL_REQUESTS)
     code += _one_of(PRCTL[column], 0, PRCTL_OPTIONS)
-    code.append((RETURN, 0, 0, ERRNO | errno.EPERM))
+    numbers = {pair[column] for pair in {**ALLOWED, **more}.values()} - {None}
+    code += _search([n for n in range(max(numbers) + 2) if (n in numbers) != (n - 1 in numbers)])
+    return _packed(code)
+
+
+def _machine() -> tuple[int, int]:
+    machine = platform.machine()
+    if machine not in MACHINES:
+        raise OSError(errno.ENOSYS, f"the system calls of {machine} are not known here")
+    return MACHINES[machine]
+
+
+def _packed(code: Sequence[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _threads_only(column: int) -> list[Instruction]:
+    return _when(CLONE[column], [(LOAD, 0, 0, ARGUMENTS), (ANY_BIT, 0, 1, CLONE_THREAD), (RETURN, 0, 0, ALLOW)])
+
+
+def _search(changes: Sequence[int], allowed: bool = False) -> list[Instruction]:
+    """Binary search for a call in ranges: below ``changes[0]`` the answer is ``allowed``, and it changes at each number.
+
+    The kernel tries a new filter on every call there is, so a long list of comparisons would cost each program.
+    """
+    if not changes:
+        return [(RETURN, 0, 0, ALLOW if allowed else ERRNO | errno.EPERM)]
+    middle = len(changes) // 2
+    below = _search(changes[:middle], allowed)
+    above = _search(changes[middle + 1 :], allowed == (middle % 2 == 1))
+    return [(AT_LEAST, len(below), 0, changes[middle]), *below, *above]
 
 
 def _when(number: int, body: Sequence[Instruction]) -> list[Instruction]:
     """For one call, ``body``, and refusal if it does not return; all other calls pass by."""
-    rest = [*body, (RETURN, 0, 0, ERRNO | errno.EPERM)]
+    rest = [*body, REFUSE]
     return [(EQUAL, 0, len(rest), number), *rest]
 
 
