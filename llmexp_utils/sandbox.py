@@ -8,7 +8,7 @@ copy of one that has imported what tests need, so that it costs no start of an i
 no files but Python's library and an empty folder in memory, no other processes, and limits on time, memory, files and
 threads; Landlock, seccomp and the namespaces forbid the same things independently. The test runs in another process,
 and only calls and plain values pass between the two: a program cannot see the test, nor say anything about its verdict
-but by its answers (:mod:`llmexp_utils.sandbox_judge`). Both processes draw from ``random`` with the same seed in every run.
+but by its answers (:mod:`llmexp_utils.sandbox_judge`). Both draw from ``random`` with the same seed in every run.
 
 What this does not do: it does not protect against faults of the kernel, nor against a processor's side channels, and a
 program that recognises the arguments of a known benchmark can still know the answers by heart.
@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -36,19 +37,19 @@ DEFAULT = Limits()
 CACHE_VERSION = 2  # raise it when the same job may get another verdict
 
 
-def layers(boundary: Boundary | str = Boundary.FULL) -> list[str]:
-    """What a boundary is made of on this machine, for provenance.
+def layers(limits: Limits = DEFAULT) -> list[str]:
+    """What confines programs on this machine, for provenance.
 
     Raises
     ------
     SandboxError
         If the machine cannot give that boundary.
     """
-    with Worker(DEFAULT, Boundary(boundary)) as worker:
+    with Worker(limits) as worker:
         return worker.layers
 
 
-def run_program(job: Job, limits: Limits = DEFAULT, boundary: Boundary | str = Boundary.FULL) -> Outcome:
+def run_program(job: Job, limits: Limits = DEFAULT) -> Outcome:
     """Run one job now.
 
     Raises
@@ -62,7 +63,7 @@ def run_program(job: Job, limits: Limits = DEFAULT, boundary: Boundary | str = B
     >>> run_program(Job("a", "def double(x):\\n    return x + x", test, "double")).verdict
     <Verdict.PASS: 'pass'>
     """
-    with Worker(limits, Boundary(boundary)) as worker:
+    with Worker(limits) as worker:
         return worker.run(job)[0]
 
 
@@ -72,7 +73,6 @@ def run_programs(
     workers: int | None = None,
     cache: Path | str | None = None,
     progress: bool = True,
-    boundary: Boundary | str = Boundary.FULL,
 ) -> list[Outcome]:
     """Run many jobs, several at a time; jobs with the same content run once.
 
@@ -91,8 +91,6 @@ def run_programs(
         version. What it holds is not run again.
     progress : bool
         Show a progress bar.
-    boundary : Boundary or str
-        The boundary that must hold; a weaker one is never taken instead.
 
     Returns
     -------
@@ -104,6 +102,8 @@ def run_programs(
     SandboxError
         If the machine cannot give the boundary.
     """
+    if limits.boundary != Boundary.FULL:
+        warnings.warn(f"the boundary around programs is {limits.boundary!s}, weaker than full", stacklevel=2)
     keys = [_key(job, limits) for job in jobs]
     wanted = dict(zip(keys, jobs, strict=True))
     known = {key: row for key, row in _read_cache(cache).items() if key in wanted}
@@ -112,24 +112,22 @@ def run_programs(
         _appender(cache) as append,
         tqdm(desc="sandbox", total=len(wanted), initial=len(known), disable=not progress) as bar,
     ):
-        for key, outcome in _run_all(todo, limits, workers or os.cpu_count() or 1, Boundary(boundary)):
+        for key, outcome in _run_all(todo, limits, workers or os.cpu_count() or 1):
             known[key] = outcome
             append(key, outcome)
             bar.update()
     return [replace(known[key], job_id=job.job_id) for key, job in zip(keys, jobs, strict=True)]
 
 
-def _run_all(
-    todo: dict[str, Job], limits: Limits, workers: int, boundary: Boundary
-) -> Iterator[tuple[str, Outcome]]:
+def _run_all(todo: dict[str, Job], limits: Limits, workers: int) -> Iterator[tuple[str, Outcome]]:
     """(key, final outcome) of every job, as they end."""
     again = []
-    for key, outcome, starved in outcomes(todo.items(), limits, min(workers, len(todo)), boundary):
+    for key, outcome, starved in outcomes(todo.items(), limits, min(workers, len(todo))):
         if starved:
             again.append(key)
         else:
             yield key, outcome
-    for key, outcome, _ in outcomes([(key, todo[key]) for key in again], limits, min(1, len(again)), boundary):
+    for key, outcome, _ in outcomes([(key, todo[key]) for key in again], limits, min(1, len(again))):
         yield key, outcome
 
 

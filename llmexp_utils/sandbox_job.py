@@ -43,11 +43,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use.
+    """What one program may use, and the boundary that holds it.
 
     ``seconds`` is wall-clock time; ``cpu`` seconds of processor time; ``memory_mb`` address space; ``file_mb`` size of
     a file it writes, and of four times that of all its files; ``processes`` the threads that it may start (processes,
-    where only resource limits hold); ``output_kb`` the part of its output that is kept (the end).
+    where only resource limits hold); ``output_kb`` the part of its output that is kept (the end). The boundary is the
+    one that must be there: a machine that cannot give it runs nothing.
     """
 
     seconds: float = 5.0
@@ -56,11 +57,13 @@ class Limits:
     file_mb: int = 16
     processes: int = 32
     output_kb: int = 64
+    boundary: Boundary = Boundary.FULL
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "boundary", Boundary(self.boundary))
         for field in fields(self):
             value = getattr(self, field.name)
-            if not value > 0:
+            if field.name != "boundary" and not value > 0:
                 raise ValueError(f"Limits.{field.name} is {value}: give a positive number")
 
 

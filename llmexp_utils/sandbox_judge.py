@@ -1,8 +1,8 @@
 """Runs a test against a program that lives in another process, and decides.
 
-The test's functions of the program are stand-ins: a call sends the arguments over, and what comes back is plain data
-(:mod:`llmexp_utils.sandbox_values`). So a program sees neither the test nor its values, cannot touch the assertions, and
-has nothing to say about the verdict but its answers. Arguments that the program changed in place are changed here too.
+The program's functions are stand-ins here: a call sends the arguments over, and what comes back is plain data
+(:mod:`llmexp_utils.sandbox_values`). So a program sees neither the test nor its values, cannot touch the assertions,
+and has nothing to say about the verdict but its answers. What the program changed in its arguments is changed here too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -113,8 +114,8 @@ class Program:
 def judge(program: Program, text: str, test: str, entry_point: str, seconds: float) -> tuple[str, str, float]:
     """Verdict, its reason and the seconds it took.
 
-    Verdicts are those of :class:`llmexp_utils.sandbox_job.Verdict`, and "late" or "ended", whose meaning is the worker's
-    to find out: only it can ask how the program's process ended.
+    Verdicts are those of :class:`llmexp_utils.sandbox_job.Verdict`, and "late" or "ended", whose meaning is for others
+    to find out: the parent of the programs knows how the program's process ended.
     """
     start = time.monotonic()
     try:
@@ -133,11 +134,7 @@ def judge(program: Program, text: str, test: str, entry_point: str, seconds: flo
 
 
 def _run(program: Program, text: str, test: str, entry_point: str) -> tuple[str, str]:
-    suite: CodeType | None
-    try:
-        suite = compile(test, TEST, "exec", dont_inherit=True)
-    except Exception as error:
-        suite, broken = None, describe(error)
+    suite, broken = _compiled(test)
     wanted = sorted({entry_point, *(_names(suite) if suite else ())} - {"check"})
     match program.ask("define", text, wanted):
         case "syntax", str(detail):
@@ -153,6 +150,15 @@ def _run(program: Program, text: str, test: str, entry_point: str) -> tuple[str,
     if entry_point not in found:
         return "error", f"the program does not define {entry_point}"
     return _test(program, suite, test, _stand_ins(program, found), entry_point)
+
+
+@lru_cache(maxsize=64)
+def _compiled(test: str) -> tuple[CodeType | None, str]:
+    """Code of a test, which many programs share, or None and what is wrong with it."""
+    try:
+        return compile(test, TEST, "exec", dont_inherit=True), ""
+    except Exception as error:
+        return None, describe(error)
 
 
 def _test(program: Program, suite: CodeType, test: str, names: dict, entry_point: str) -> tuple[str, str]:

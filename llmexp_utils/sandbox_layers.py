@@ -9,7 +9,6 @@ import os
 import resource
 import sys
 import sysconfig
-from dataclasses import dataclass, field
 
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, PARENT_ALLOWED, filter_template, own_filter, second_filter
@@ -17,15 +16,14 @@ from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, PARENT_ALLOWED, filter_
 NOBODY = 65534
 OPEN_FILES = 64
 INODES = 1024
+WORKERS_OWN = 3  # judge, parent and program count too, where they are one user
 HOME, AROUND = "/tmp/program", "/tmp"
-"""Home of programs in its own root. Landlock's rule is for the folder around it: the home is mounted anew at times, and a
-rule holds for the folder that was there when it was made."""
+"""Home of programs in its own root. Landlock's rule is for the folder around it, which is there before the home is."""
 NULL = os.devnull
 MOUNT_POINT = "/proc"  # exists everywhere; the new root hides it for good
 LIBRARIES = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64")
 
 
-@dataclass
 class Layers:
     """What confines a worker's programs.
 
@@ -35,23 +33,23 @@ class Layers:
         The only folder that a program may write to.
     names : list of str
         The layers that are on, for people.
+    namespaces : bool
+        Whether programs live in namespaces of their own.
     user : int or None
         User that programs become.
     rules : int
         Descriptor of the Landlock rules; -1 without Landlock.
     filter : bytes
         Template of the programs' filter of system calls.
-    second : Filter
+    second : Filter or None
         With namespaces programs share their parent's filter, and install only this small one.
     """
 
-    home: str
-    names: list[str] = field(default_factory=list)
-    user: int | None = None
-    rules: int = -1
-    filter: bytes = b""
-    second: kernel.Filter | None = None
-    namespaces: bool = False
+    def __init__(self, home: str) -> None:
+        self.home, self.names, self.namespaces = home, [], False
+        self.user: int | None = None
+        self.rules, self.filter = -1, b""
+        self.second: kernel.Filter | None = None
 
 
 def enter(boundary: str, home: str) -> Layers:
@@ -133,27 +131,27 @@ def confine_parent(layers: Layers, limits: dict[str, int]) -> None:
     lower(resource.RLIMIT_FSIZE, limits["file"])
     lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     lower(resource.RLIMIT_AS, limits["memory"])
-    if layers.rules < 0:
-        return
+    lower(resource.RLIMIT_NPROC, limits["processes"] + (WORKERS_OWN if layers.namespaces else _tasks_of_user()))
+    if not layers.namespaces:
+        return  # it has the home to remove at the end, which its programs must not
     if layers.user is None:
         kernel.drop_capabilities()
     else:
         os.setgroups([])
         os.setresgid(layers.user, layers.user, layers.user)
-    _restrict(layers, PARENT_ALLOWED if layers.namespaces else None)
+    _restrict(layers, filter_template(PARENT_ALLOWED))
 
 
 def confine_program(layers: Layers, limits: dict[str, int]) -> None:
     """Give up everything else that a program must not have; there is no way back."""
-    processes = limits["processes"] + (0 if layers.namespaces else _tasks_of_user())
     lower(resource.RLIMIT_CPU, limits["cpu"], limits["cpu"] + 1)  # SIGXCPU first; SIGKILL if that is ignored
     if layers.user is not None:
         os.setresuid(layers.user, layers.user, layers.user)  # which drops all capabilities
-    lower(resource.RLIMIT_NPROC, processes)
     if layers.namespaces:
         layers.second.install()
     elif layers.rules >= 0:
-        kernel.Filter(own_filter(os.getpid(), layers.filter)).install()
+        kernel.drop_capabilities()
+        _restrict(layers, layers.filter)
 
 
 def confine_judge(layers: Layers, memory: int) -> None:
@@ -162,15 +160,13 @@ def confine_judge(layers: Layers, memory: int) -> None:
     lower(resource.RLIMIT_AS, memory)
     if layers.rules >= 0:
         kernel.drop_capabilities()
-        _restrict(layers, JUDGE_ALLOWED)
+        _restrict(layers, filter_template(JUDGE_ALLOWED))
 
 
-def _restrict(layers: Layers, more: dict[str, tuple] | None) -> None:
-    """Landlock, and seccomp unless ``more`` is None: what is allowed besides."""
+def _restrict(layers: Layers, template: bytes) -> None:
     kernel.set_flag(kernel.NO_NEW_PRIVS, 1)
     kernel.landlock_restrict(layers.rules)
-    if more is not None:
-        kernel.Filter(own_filter(os.getpid(), filter_template(more))).install()
+    kernel.Filter(own_filter(os.getpid(), template)).install()
 
 
 def lower(kind: int, soft: int, hard: int | None = None) -> None:

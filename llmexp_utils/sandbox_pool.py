@@ -15,8 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from llmexp_utils import sandbox_worker
 from llmexp_utils.sandbox_job import DETAIL, Boundary, Job, Limits, Outcome, SandboxError, Verdict
@@ -30,9 +29,10 @@ HASH_SEED = "0"  # the order of a set of strings must not change a verdict from 
 ROOT = Path(sandbox_worker.__file__).parents[1]
 COMMAND = f"import sys; sys.path.append({str(ROOT)!r}); from llmexp_utils.sandbox_worker import main; main()"
 HOMES = 4  # a program's files together may be so many times as large as one of them
+WEAKER = "accept a weaker boundary with the parameter boundary: "
 ADVICE = {
-    Boundary.FULL: "allow user namespaces, or accept a weaker boundary with boundary='confined'",
-    Boundary.CONFINED: "use Linux 5.13 or newer, or accept limits alone, for programs that you trust, with boundary='limits'",
+    Boundary.FULL: f"allow user namespaces, or {WEAKER}confined",
+    Boundary.CONFINED: f"use Linux 5.13 or newer, or, for programs that you trust, {WEAKER}limits",
     Boundary.LIMITS: "use Linux or macOS",
 }
 
@@ -46,15 +46,15 @@ class Worker:
         If the system cannot give the boundary that is asked for.
     """
 
-    def __init__(self, limits: Limits, boundary: Boundary = Boundary.FULL) -> None:
-        self.limits, self.boundary = limits, boundary
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self.layers: list[str] = []
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         self._start()
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop()
 
     @property
@@ -97,8 +97,8 @@ class Worker:
         return Verdict.ERROR, f"ended before its test did ({cause})" + (f": {said}" if said else "")
 
     def _start(self) -> None:
-        self._home = None
-        if self.boundary != Boundary.FULL:
+        self._home, boundary = None, self.limits.boundary
+        if boundary != Boundary.FULL:
             self._home = tempfile.mkdtemp(prefix="sandbox-")
         try:
             self._life, held = os.pipe()
@@ -114,13 +114,13 @@ class Worker:
                 start_new_session=True,
             )
             os.close(held)
-            self._send({"boundary": str(self.boundary), "home": self._home or "", "limits": self._bounds()})
+            self._send({"boundary": str(boundary), "home": self._home or "", "limits": self._bounds()})
             answer = self._receive(START_SECONDS) or {"missing": "the worker does not answer"}
         except (OSError, EOFError) as error:
             raise SandboxError(f"the sandbox's worker ({sys.executable}) does not start: {error}") from None
         if "missing" in answer:
             self._stop()
-            raise SandboxError(f"no {self.boundary} sandbox here ({answer['missing']}): {ADVICE[self.boundary]}")
+            raise SandboxError(f"no {boundary} sandbox here ({answer['missing']}): {ADVICE[boundary]}")
         self.layers = answer["layers"]
 
     def _bounds(self) -> dict[str, float]:
@@ -159,9 +159,7 @@ class Worker:
         return json.loads(read_exactly(pipe, size))
 
 
-def outcomes(
-    jobs: Iterable[tuple[Key, Job]], limits: Limits, workers: int, boundary: Boundary
-) -> Iterator[tuple[Key, Outcome, bool]]:
+def outcomes(jobs: Iterable[tuple[Key, Job]], limits: Limits, workers: int) -> Iterator[tuple[Key, Outcome, bool]]:
     """(key, outcome, whether it deserves another run) of every job, as they end, from several workers.
 
     A worker takes the next job when it is free, so no more jobs are held than there are workers.
@@ -171,7 +169,7 @@ def outcomes(
 
     def work() -> None:
         try:
-            with Worker(limits, boundary) as worker:
+            with Worker(limits) as worker:
                 while not stopped.is_set():
                     with lock:
                         key, job = next(source, (None, None))
@@ -179,7 +177,7 @@ def outcomes(
                         break
                     done.put((key, *worker.run(job)))
             done.put(None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again by the thread that reads)
             done.put(error)
 
     threads = [threading.Thread(target=work, name="sandbox", daemon=True) for _ in range(workers)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket
 import array
 import os
-import random
 import signal
 import struct
 import sys
@@ -22,11 +21,9 @@ from llmexp_utils.sandbox_layers import Layers
 from llmexp_utils.sandbox_values import __name__ as VALUES
 from llmexp_utils.sandbox_values import read, write
 
-WARM = (
-    "bisect collections copy datetime decimal functools hashlib heapq itertools json math operator random re statistics "
-    "string typing"
-).split()
-"""What programs of the benchmarks import: read from disk once, in the parent."""
+WARM = ("bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "re")
+WARM += ("string", "typing")
+"""What programs of the benchmarks often import: read once, in the parent. More would make each fork dearer."""
 
 REQUESTS, REPLIES, FIRST_FREE, MANY = 3, 4, 5, 1 << 20
 START, END = b"s", b"e"
@@ -112,7 +109,6 @@ class _Program:
     def __init__(self) -> None:
         self.module = type(sys)("program")
         sys.modules["program"] = sys.modules["__main__"] = self.module
-        random.seed(SEED)  # anew in each child: the library draws another seed after a fork
 
     def answer(self, kind: str, *content: Any) -> bytes:
         """Reply to a request, as it is sent: (word, ...)."""
@@ -209,6 +205,7 @@ def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # which the first process of a namespace never sees
         for name in WARM:
             importlib.import_module(name)
+        sys.modules["random"].seed(SEED)  # children go on from here
         forget_the_study()
         sandbox_layers.confine_parent(layers, limits)
         gc.collect()

@@ -59,18 +59,19 @@ ALLOWED = {
 JUDGE_ALLOWED = {"sendmsg": (46, 211)}
 """What the process that runs the tests needs besides: it hands pipes to the next program."""
 
+
+CLONE, CLONE3 = (56, 220), (435, 435)
+SIGNALS = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131)}
+FCNTL, IOCTL, PRCTL, PRLIMIT = (72, 25), (16, 29), (157, 167), (302, 261)
+
 PARENT_ALLOWED = {
     "clone": (56, 220),
-    "kill": (62, 129),
     "recvmsg": (47, 212),
     "seccomp": (317, 277),
     "setresuid": (117, 147),
+    **SIGNALS,
 }
 """What the parent of programs needs besides, and what each program gives up first (:func:`second_filter`)."""
-
-CLONE, CLONE3 = (56, 220), (435, 435)
-KILL, TKILL, TGKILL = (62, 129), (200, 130), (234, 131)
-FCNTL, IOCTL, PRCTL, PRLIMIT = (72, 25), (16, 29), (157, 167), (302, 261)
 
 CLONE_THREAD = 0x10000
 FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # not F_SETOWN and F_SETSIG: they signal others
@@ -125,10 +126,9 @@ def filter_template(more: dict[str, tuple] | None = None) -> bytes:
     if "clone" not in more:
         code += _threads_only(column)
     code += _when(CLONE3[column], [(RETURN, 0, 0, ERRNO | errno.ENOSYS)])
-    if "kill" not in more:
-        code += _one_of(KILL[column], 0, (SELF,))
-    for call in (TKILL, TGKILL):
-        code += _one_of(call[column], 0, (SELF,)) if "kill" not in more else _when(call[column], [(RETURN, 0, 0, ALLOW)])
+    for name, call in SIGNALS.items():
+        if name not in more:
+            code += _one_of(call[column], 0, (SELF,))
     code += _one_of(PRLIMIT[column], 0, (0,))
     code += _one_of(FCNTL[column], 1, FCNTL_COMMANDS)
     code += _one_of(IOCTL[column], 1, IOCTL_REQUESTS)
@@ -154,7 +154,7 @@ def _threads_only(column: int) -> list[Instruction]:
 
 
 def _search(changes: Sequence[int], allowed: bool = False) -> list[Instruction]:
-    """Binary search for a call in ranges: below ``changes[0]`` the answer is ``allowed``, and it changes at each number.
+    """Binary search for a call in ranges: below ``changes[0]`` the answer is ``allowed``, and changes at each number.
 
     The kernel tries a new filter on every call there is, so a long list of comparisons would cost each program.
     """

@@ -1,6 +1,6 @@
 """Values that cross the line between a program and the process that judges it.
 
-Only plain data cross: numbers, text, bytes, the containers of Python and of ``collections``, fractions, decimals, dates.
+Only plain data cross: numbers, text, bytes, the containers of Python and ``collections``, fractions, decimals, dates.
 What a program makes of its own classes arrives as the plain value that it is built on (a named tuple is a tuple), or as
 an :class:`Opaque` thing that equals nothing else, so no object of a program can claim to be equal to what a test
 expects. Pickle serves as the format; the reader refuses every name that is not listed here, so reading runs no foreign

@@ -7,10 +7,19 @@ says how to set up; the answer says which layers are on, or what is missing. It 
 
 from __future__ import annotations
 
+import os
+
+at_fork = os.register_at_fork
+os.register_at_fork = lambda **hooks: (
+    None
+)  # the library's random seeds itself anew in each child, at length and by chance
+import random  # noqa: F401
+
+os.register_at_fork = at_fork
+
 import _socket
 import array
 import json
-import os
 import signal
 import sys
 from typing import Any

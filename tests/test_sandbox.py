@@ -16,10 +16,8 @@ QUICK = Limits(seconds=1.0, cpu=1)
 PATIENT = Limits(seconds=60.0, cpu=30)  # for programs that do much: the machine may be busy
 
 
-def run(
-    program: str, test: str = TEST, limits: Limits = sandbox.DEFAULT, boundary: Boundary = Boundary.FULL
-) -> Outcome:
-    return run_program(Job("job", program, test, "f"), limits, boundary)
+def run(program: str, test: str = TEST, limits: Limits = sandbox.DEFAULT) -> Outcome:
+    return run_program(Job("job", program, test, "f"), limits)
 
 
 # --- verdicts
@@ -111,8 +109,10 @@ def test_nothing_is_left_in_the_temporary_folder(
     boundary: Boundary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    program = "import os\nassert os.listdir() == []\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a', 0)\n"
-    assert run(program + GOOD, boundary=boundary).verdict == Verdict.PASS
+    program = (
+        "import os\nassert os.listdir() == []\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a', 0)\n"
+    )
+    assert run(program + GOOD, limits=Limits(boundary=boundary)).verdict == Verdict.PASS
     assert os.listdir(tmp_path) == []
 
 
@@ -203,6 +203,6 @@ def test_chance_and_the_order_of_sets_are_the_same_in_every_run() -> None:
 
 
 def test_a_test_that_never_ends_is_a_timeout() -> None:
-    deaf = "def check(c):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n"
+    deaf = "def check(c):\n  while True:\n    try:\n      while True: pass\n    except BaseException: pass\n"
     assert run(GOOD, deaf, limits=QUICK).verdict == Verdict.TIMEOUT
     assert run(GOOD, "def check(c):\n    while c(1): pass\n", limits=QUICK).verdict == Verdict.TIMEOUT

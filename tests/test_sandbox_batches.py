@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ def test_a_worker_that_dies_is_replaced_and_its_job_run_again() -> None:
 @pytest.mark.parametrize("boundary", Boundary)
 def test_no_process_outlives_its_batch(boundary: Boundary) -> None:
     before = children()
-    run_programs([*programs(4), Job("slow", "import time\ntime.sleep(60)\n", TEST, "f")], QUICK, 2, boundary=boundary)
+    run_programs(
+        [*programs(4), Job("slow", "import time\ntime.sleep(60)\n", TEST, "f")], replace(QUICK, boundary=boundary), 2
+    )
     assert children() == before
 
 
@@ -137,23 +140,24 @@ def test_bad_limits_are_refused() -> None:
 
 
 def test_a_missing_layer_is_one_line_and_never_a_weaker_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = "import os, sys; sys.path.append({!r}); from llmexp_utils import sandbox_kernel as k, sandbox_worker as w\n{}\nw.main()"
+    broken = "import sys; sys.path.append({!r})\nfrom llmexp_utils import sandbox_kernel as k, sandbox_worker as w\n"
+    broken += "{}\nw.main()"
     root = str(sandbox_pool.ROOT)
     refuse = "def no(*a): raise OSError(1, 'unshare: Operation not permitted')\nk.unshare = no"
     monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, refuse))
-    with pytest.raises(SandboxError, match=r"no full sandbox here \(unshare: .*\): .* boundary='confined'"):
+    with pytest.raises(SandboxError, match=r"no full sandbox here \(unshare: .*\): .* boundary: confined"):
         run(GOOD)
-    assert run_program(Job("j", GOOD, TEST, "f"), boundary="confined").verdict == Verdict.PASS
+    assert run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="confined")).verdict == Verdict.PASS
     monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, "k.landlock_version = lambda: 0"))
-    with pytest.raises(SandboxError, match=r"no confined sandbox here \(no Landlock\): .* boundary='limits'"):
-        run_program(Job("j", GOOD, TEST, "f"), boundary="confined")
-    assert run_program(Job("j", GOOD, TEST, "f"), boundary="limits").verdict == Verdict.PASS
+    with pytest.raises(SandboxError, match=r"no confined sandbox here \(no Landlock\): .* boundary: limits"):
+        run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="confined"))
+    assert run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="limits")).verdict == Verdict.PASS
 
 
 def test_layers_are_named() -> None:
-    assert sandbox.layers("limits") == ["resource limits"]
+    assert sandbox.layers(Limits(boundary="limits")) == ["resource limits"]
     if sandbox_kernel.landlock_version():
-        assert "seccomp" in sandbox.layers("confined")
+        assert "seccomp" in sandbox.layers(Limits(boundary="confined"))
 
 
 def test_interpreter_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ READING = {
     "its own environment": "escaped = bool(open('/proc/self/environ').read())",
     "environments of others": "import glob\nescaped = any(open(p).read() for p in glob.glob('/proc/*/environ')) or 1 / 0",
     "the memory of its parent": "import os\nopen(f'/proc/{os.getppid()}/mem', 'rb').seek(4096)\nescaped = True",
-    "the memory of the study": CALL + "b = ctypes.create_string_buffer(16)\ncall(310, @pid, b, 1, b, 1, 0)\nescaped = True",
+    "the memory of the study": CALL
+    + "b = ctypes.create_string_buffer(16)\ncall(310, @pid, b, 1, b, 1, 0)\nescaped = True",
     "a raw disk": "escaped = bool(open('/dev/vda', 'rb').read(1))",
     "the machine's memory": "escaped = bool(open('/dev/mem', 'rb').read(1))",
 }
@@ -199,7 +201,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module", params=[Boundary.FULL, Boundary.CONFINED])
 def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
     try:
-        with Worker(LIMITS, request.param) as one:
+        with Worker(replace(LIMITS, boundary=request.param)) as one:
             yield one
     except SandboxError as error:
         pytest.skip(str(error))
@@ -242,7 +244,7 @@ def test_bombs_hurt_nobody_else(worker: Worker, host: dict[str, str], program: s
 
 
 def test_the_disk_is_not_filled(worker: Worker, host: dict[str, str]) -> None:
-    if worker.boundary != Boundary.FULL:
+    if worker.limits.boundary != Boundary.FULL:
         pytest.skip("without a file system of its own only the size of each file is limited")
     program = "for n in range(64):\n    open(f'f{n}', 'wb').write(bytes(2 << 20))\nescaped = True"
     outcome = attempt(worker, host, program)
@@ -258,7 +260,7 @@ def test_a_pass_cannot_be_faked(worker: Worker, host: dict[str, str], program: s
 def test_every_attempt_would_be_seen(host: dict[str, str]) -> None:
     """The attempts do what they say where nothing forbids it: some of them, with limits alone."""
     groups = (READING["a secret in the home folder"], WRITING["outside"], NETWORK["IPv4"], PROCESSES["a shell"])
-    with Worker(LIMITS, Boundary.LIMITS) as weak:
+    with Worker(replace(LIMITS, boundary=Boundary.LIMITS)) as weak:
         for program in groups:
             for name, value in host.items():
                 program = program.replace(name, value)

@@ -21,9 +21,10 @@ SCRIPT = """
 import sys
 from llmexp_utils.sandbox import Job, Limits, run_programs
 test = "def check(c):\\n    assert c(2) == 4\\n"
-kinds = ["def f(x): return x + x", "def f(x): return x", "def f(x): return 1 / 0", "def f(x", "def f(x):\\n    while True: pass"]
+kinds = ["def f(x): return x + x", "def f(x): return x", "def f(x): return 1 / 0", "def f(x"]
+kinds.append("def f(x):\\n    while True: pass")
 jobs = [Job(str(n), f"{kinds[4 if n == 40 else n % 4]}\\nopen('left', 'w')\\n# {n}", test, "f") for n in range(400)]
-for o in run_programs(jobs, Limits(seconds=3, cpu=1), 2, sys.argv[1], progress=False, boundary=sys.argv[2]):
+for o in run_programs(jobs, Limits(seconds=3, cpu=1, boundary=sys.argv[2]), 2, sys.argv[1], progress=False):
     print(o.job_id, o.verdict, o.detail)
 """
 
