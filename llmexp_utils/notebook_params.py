@@ -49,6 +49,7 @@ Once = AfterValidator(_all_differ)
 """A list in which a value that stands twice would be the same work twice."""
 ArmName = Annotated[str, AfterValidator(_is_arm)]
 CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
+Boundary = Literal["full", "confined", "limits"]
 Construct = Literal["loop", "comprehension", "recursion", "library", "functional", "sorting", "dictionary", "other"]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
 PairCondition = Literal["C0", "C2", "C3", "C4", "C4far", "C5"]
@@ -78,6 +79,7 @@ class StartHere(Common):
     test_task_id: str
     n_train: Count
     steps: Count
+    boundary: Boundary
 
 
 class Benchmarks(Reporting):
@@ -85,6 +87,7 @@ class Benchmarks(Reporting):
 
     notebook: ClassVar[str] = "01_benchmarks"
     n_checked: Count
+    boundary: Boundary
 
 
 class Asking(Reporting):
@@ -129,6 +132,7 @@ class ValidateAndSelect(Reporting):
     mutants_per_function: Count
     max_lines: Count
     seconds_per_test: Rate
+    boundary: Boundary
     n_selected: Count
     rewrites_per_function: Count
     rules_per_rewrite: Count
