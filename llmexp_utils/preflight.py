@@ -1,7 +1,7 @@
 """What can be known to be wrong before the first kernel starts: all of it at once, one line each.
 
 Only notebooks that are about to run are checked, and nothing that is checked takes long: no weights are read, no
-program is run, a server or a hub is asked once and has five seconds.
+program is run (its sandbox is set up once), a server or a hub is asked once and has five seconds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from llmexp_utils.notebook_params import (
 )
 from llmexp_utils.pairs import PAIRS_A_PROBLEM
 from llmexp_utils.params import hint
+from llmexp_utils.sandbox import Limits, layers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def preflight(study: Study, names: Sequence[str]) -> list[str]:
     StudyError
         With one line for each problem of all notebooks.
     """
-    problems: list[str] = []
+    problems = _sandbox(study, names)
     golds: dict[tuple[Path, str], Gold | None] = {}
     for name in names:
         p = study.params[name]
@@ -75,6 +76,12 @@ def preflight(study: Study, names: Sequence[str]) -> list[str]:
     if problems:  # paths inside the repository are shown from there
         raise StudyError("\n".join(dict.fromkeys(problems)).replace(f"{study.root}/", ""))
     return _warnings(study, names)
+
+
+def _sandbox(study: Study, names: Sequence[str]) -> list[str]:
+    """What is missing for the boundaries that notebooks ask for."""
+    boundaries = dict.fromkeys(getattr(study.params[name], "boundary", None) for name in names)
+    return [line for one in boundaries if one for line in _lines(lambda one=one: layers(Limits(boundary=one)))]
 
 
 def downstream(study: Study, waiting: Sequence[str]) -> list[str]:

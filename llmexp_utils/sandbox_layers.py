@@ -174,7 +174,11 @@ def lower(kind: int, soft: int, hard: int | None = None) -> None:
     ceiling = resource.getrlimit(kind)[1]
     wanted = soft if hard is None else hard
     hard = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
-    resource.setrlimit(kind, (min(soft, hard), hard))
+    try:
+        resource.setrlimit(kind, (min(soft, hard), hard))
+    except ValueError:
+        if sys.platform == "linux":  # elsewhere some limits exist by name only
+            raise
 
 
 def _enter_namespaces() -> int | None:

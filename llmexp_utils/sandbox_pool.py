@@ -17,23 +17,22 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 
-from llmexp_utils import sandbox_worker
 from llmexp_utils.sandbox_job import DETAIL, Boundary, Job, Limits, Outcome, SandboxError, Verdict
-from llmexp_utils.sandbox_program import read_exactly, write_all
+from llmexp_utils.sandbox_pipes import read_exactly, write_all
 
 Key = TypeVar("Key")
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 HASH_SEED = "0"  # the order of a set of strings must not change a verdict from run to run
-ROOT = Path(sandbox_worker.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 COMMAND = f"import sys; sys.path.append({str(ROOT)!r}); from llmexp_utils.sandbox_worker import main; main()"
 HOMES = 4  # a program's files together may be so many times as large as one of them
 WEAKER = "accept a weaker boundary with the parameter boundary: "
 ADVICE = {
     Boundary.FULL: f"allow user namespaces, or {WEAKER}confined",
     Boundary.CONFINED: f"use Linux 5.13 or newer, or, for programs that you trust, {WEAKER}limits",
-    Boundary.LIMITS: "use Linux or macOS",
+    Boundary.LIMITS: "use Linux or macOS (on Windows: WSL)",
 }
 
 
@@ -97,6 +96,7 @@ class Worker:
         return Verdict.ERROR, f"ended before its test did ({cause})" + (f": {said}" if said else "")
 
     def _start(self) -> None:
+        _require_system()
         self._home, boundary = None, self.limits.boundary
         if boundary != Boundary.FULL:
             self._home = tempfile.mkdtemp(prefix="sandbox-")
@@ -157,6 +157,14 @@ class Worker:
         if not size:
             raise EOFError("no message")
         return json.loads(read_exactly(pipe, size))
+
+
+def _require_system() -> None:
+    """Raise SandboxError where what the worker is made of does not exist."""
+    try:
+        from llmexp_utils import sandbox_worker  # noqa: F401
+    except (ImportError, AttributeError, OSError) as error:
+        raise SandboxError(f"no sandbox here ({error}): {ADVICE[Boundary.LIMITS]}") from None
 
 
 def outcomes(jobs: Iterable[tuple[Key, Job]], limits: Limits, workers: int) -> Iterator[tuple[Key, Outcome, bool]]:

@@ -18,6 +18,7 @@ from typing import Any
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers
 from llmexp_utils.sandbox_layers import Layers
+from llmexp_utils.sandbox_pipes import read_exactly, write_all
 from llmexp_utils.sandbox_values import __name__ as VALUES
 from llmexp_utils.sandbox_values import read, write
 
@@ -164,20 +165,6 @@ def one_line(kind: str, text: str) -> str:
 
 def _receive() -> bytes:
     return read_exactly(REQUESTS, int.from_bytes(read_exactly(REQUESTS, 4), "little"))
-
-
-def read_exactly(descriptor: int, size: int) -> bytes:
-    """So many bytes, or fewer at the end of a pipe."""
-    data = b""
-    while len(data) < size and (part := os.read(descriptor, size - len(data))):
-        data += part
-    return data
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes, however many calls that takes."""
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 def forget_the_study() -> None:

@@ -27,7 +27,8 @@ from typing import Any
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers, sandbox_program
 from llmexp_utils.sandbox_judge import Program, judge
-from llmexp_utils.sandbox_program import END, REPORT, START, read_exactly, write_all
+from llmexp_utils.sandbox_pipes import read_exactly, write_all
+from llmexp_utils.sandbox_program import END, REPORT, START
 
 JUDGE_MEMORY = 2 << 30
 
