@@ -1,4 +1,4 @@
-"""Do the sandbox's verdicts agree with those of one interpreter for program and test, and with each other, run after run?
+"""Are the sandbox's verdicts those of one interpreter for program and test, and the same run after run?
 
 All correct functions, gold faults and gold clones, and 500 answers of generators. These benchmarks are commonly run by
 one interpreter that executes program and test together; here it does so as a program inside the sandbox, since what

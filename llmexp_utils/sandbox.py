@@ -1,4 +1,4 @@
-"""Run Python programs that a language model wrote against their tests, behind a boundary that holds.
+"""Run programs that a language model wrote against their tests, behind a boundary that holds: Python, and Java.
 
 A job has the shape of HumanEval (Chen et al. 2021, arXiv:2107.03374): the text of a program, the text of a
 test that defines ``check(candidate)``, and the name of the function that is handed to it.
@@ -9,6 +9,8 @@ no files but Python's library and an empty folder in memory, no other processes,
 threads; Landlock, seccomp and the namespaces forbid the same things independently. The test runs in another process,
 and only calls and plain values pass between the two: a program cannot see the test, nor say anything about its verdict
 but by its answers (:mod:`llmexp_utils.sandbox_judge`). Both draw from ``random`` with the same seed in every run.
+
+Java programs (:mod:`llmexp_utils.sandbox_java`) are confined alike, in a Java machine each.
 
 What this does not do: it does not protect against faults of the kernel, nor against a processor's side channels, and a
 program that recognises the arguments of a known benchmark can still know the answers by heart.
@@ -28,12 +30,14 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from llmexp_utils.sandbox_java import JavaWorker
 from llmexp_utils.sandbox_job import Boundary, Job, Limits, Outcome, SandboxError, Verdict
 from llmexp_utils.sandbox_pool import Worker, outcomes
 
 __all__ = ["Boundary", "Job", "Limits", "Outcome", "SandboxError", "Verdict", "layers", "run_program", "run_programs"]
 
 DEFAULT = Limits()
+KINDS = {"python": Worker, "java": JavaWorker}
 CACHE_VERSION = 2  # raise it when the same job may get another verdict
 
 
@@ -63,7 +67,7 @@ def run_program(job: Job, limits: Limits = DEFAULT) -> Outcome:
     >>> run_program(Job("a", "def double(x):\\n    return x + x", test, "double")).verdict
     <Verdict.PASS: 'pass'>
     """
-    with Worker(limits) as worker:
+    with KINDS[job.language](limits) as worker:
         return worker.run(job)[0]
 
 
@@ -120,20 +124,23 @@ def run_programs(
 
 
 def _run_all(todo: dict[str, Job], limits: Limits, workers: int) -> Iterator[tuple[str, Outcome]]:
-    """(key, final outcome) of every job, as they end."""
-    again = []
-    for key, outcome, starved in outcomes(todo.items(), limits, min(workers, len(todo))):
-        if starved:
-            again.append(key)
-        else:
+    """(key, final outcome) of every job, language by language, as they end."""
+    for language, kind in KINDS.items():
+        jobs = {key: job for key, job in todo.items() if job.language == language}
+        again = []
+        for key, outcome, starved in outcomes(jobs.items(), limits, min(workers, len(jobs)), kind):
+            if starved:
+                again.append(key)
+            else:
+                yield key, outcome
+        for key, outcome, _ in outcomes([(key, jobs[key]) for key in again], limits, min(1, len(again)), kind):
             yield key, outcome
-    for key, outcome, _ in outcomes([(key, todo[key]) for key in again], limits, min(1, len(again))):
-        yield key, outcome
 
 
 def _key(job: Job, limits: Limits) -> str:
     """Hash of everything that the outcome of a job depends on."""
     content = [CACHE_VERSION, sys.version_info[:2], job.program, job.test, job.entry_point, asdict(limits)]
+    content += [job.language] * (job.language != "python")
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

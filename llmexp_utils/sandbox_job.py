@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Literal
 
 from llmexp_utils.errors import StudyError
 
@@ -69,12 +70,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Job:
-    """A program, and the test that defines ``check(candidate)`` for the function ``entry_point``."""
+    """A program, and the test that defines ``check(candidate)`` for the function ``entry_point``.
+
+    In Java the program is the class ``Solution``, with its imports, and the test the class ``Main``.
+    """
 
     job_id: str
     program: str
     test: str
     entry_point: str
+    language: Literal["python", "java"] = "python"
 
 
 @dataclass(frozen=True)

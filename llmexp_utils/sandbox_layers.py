@@ -9,9 +9,17 @@ import os
 import resource
 import sys
 import sysconfig
+from collections.abc import Sequence
 
 from llmexp_utils import sandbox_kernel as kernel
-from llmexp_utils.sandbox_syscalls import JUDGE_ALLOWED, PARENT_ALLOWED, filter_template, own_filter, second_filter
+from llmexp_utils.sandbox_syscalls import (
+    EXECUTING,
+    JUDGE_ALLOWED,
+    PARENT_ALLOWED,
+    filter_template,
+    own_filter,
+    second_filter,
+)
 
 NOBODY = 65534
 OPEN_FILES = 64
@@ -39,8 +47,8 @@ class Layers:
         User that programs become.
     rules : int
         Descriptor of the Landlock rules; -1 without Landlock.
-    filter : bytes
-        Template of the programs' filter of system calls.
+    filter, parent_filter : bytes
+        Templates of the filters of system calls, of programs and of their parent.
     second : Filter or None
         With namespaces programs share their parent's filter, and install only this small one.
     """
@@ -48,11 +56,11 @@ class Layers:
     def __init__(self, home: str) -> None:
         self.home, self.names, self.namespaces = home, [], False
         self.user: int | None = None
-        self.rules, self.filter = -1, b""
+        self.rules, self.filter, self.parent_filter = -1, b"", b""
         self.second: kernel.Filter | None = None
 
 
-def enter(boundary: str, home: str) -> Layers:
+def enter(boundary: str, home: str, readable: Sequence[str] = (), execute: bool = False) -> Layers:
     """Put this process where programs will run.
 
     Parameters
@@ -61,6 +69,10 @@ def enter(boundary: str, home: str) -> Layers:
         See :class:`llmexp_utils.sandbox_job.Boundary`.
     home : str
         Private folder; not used with namespaces, which bring their own.
+    readable : sequence of str
+        Folders that programs may read besides Python's and the system's libraries.
+    execute : bool
+        Whether programs may replace themselves by another one, as those do that are no Python.
 
     Raises
     ------
@@ -68,8 +80,9 @@ def enter(boundary: str, home: str) -> Layers:
         If a layer is missing: the message names it.
     """
     layers = Layers(home)
+    folders = _needed(readable)
     if boundary == "full":
-        layers.user = _enter_namespaces()
+        layers.user = _enter_namespaces(folders)
         layers.home, layers.namespaces = HOME, True
         layers.names.append("namespaces (user, mount, PID, IPC, network)")
     if boundary != "limits":
@@ -77,8 +90,10 @@ def enter(boundary: str, home: str) -> Layers:
         if not version:
             raise OSError("no Landlock")
         writable = AROUND if layers.namespaces else layers.home
-        layers.rules = kernel.landlock_rules(_readable(), [writable], [NULL])
-        layers.filter, layers.second = filter_template(), kernel.Filter(second_filter())
+        layers.rules = kernel.landlock_rules(folders, [writable], [NULL])
+        more = EXECUTING if execute else {}
+        layers.parent_filter = filter_template({**PARENT_ALLOWED, **more})
+        layers.filter, layers.second = filter_template(more), kernel.Filter(second_filter())
         layers.names += [f"Landlock {version}", "seccomp"]
     layers.names.append("resource limits")
     return layers
@@ -139,7 +154,7 @@ def confine_parent(layers: Layers, limits: dict[str, int]) -> None:
     else:
         os.setgroups([])
         os.setresgid(layers.user, layers.user, layers.user)
-    _restrict(layers, filter_template(PARENT_ALLOWED))
+    _restrict(layers, layers.parent_filter)
 
 
 def confine_program(layers: Layers, limits: dict[str, int]) -> None:
@@ -181,7 +196,7 @@ def lower(kind: int, soft: int, hard: int | None = None) -> None:
             raise
 
 
-def _enter_namespaces() -> int | None:
+def _enter_namespaces(readable: Sequence[str]) -> int | None:
     """New namespaces with a root of their own; children are in a PID namespace. Returns the user for programs."""
     user, group = os.geteuid(), os.getegid()
     flags = kernel.NEW_USER | kernel.NEW_MOUNT | kernel.NEW_IPC | kernel.NEW_NET | kernel.NEW_UTS | kernel.NEW_PID
@@ -200,7 +215,7 @@ def _enter_namespaces() -> int | None:
         os.close(go)
         if os.waitpid(helper, 0)[1]:
             raise OSError("no map of users for a namespace")
-    _enter_root()
+    _enter_root(readable)
     return None if user else NOBODY
 
 
@@ -222,12 +237,11 @@ def _map_ids(process: str, users: str, groups: str) -> None:
             file.write(text)
 
 
-def _enter_root() -> None:
-    """A root in memory that holds Python's library, the system's libraries, ``/dev/null`` and nothing else."""
+def _enter_root(readable: Sequence[str]) -> None:
+    """A root in memory that holds these folders, ``/dev/null``, a place for a home, and nothing else."""
     protected = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     links = {path: os.readlink(path) for path in LIBRARIES if os.path.islink(path)}
-    readable = _readable()
     kernel.mount("tmpfs", MOUNT_POINT, "tmpfs", protected, "size=1m,mode=755")
     for path, target in links.items():
         _make_folder(os.path.dirname(path))
@@ -250,12 +264,12 @@ def _make_folder(path: str) -> None:
     os.makedirs(MOUNT_POINT + path, 0o755, exist_ok=True)
 
 
-def _readable() -> list[str]:
-    """Folders that Python needs: its own library and those of the system, each once."""
+def _needed(more: Sequence[str]) -> list[str]:
+    """Folders that Python needs, its own library and those of the system, and some more; none inside another one."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     own += [os.path.join(prefix, "lib") for prefix in (sys.base_prefix, sys.base_exec_prefix)]
     found: list[str] = []
-    for path in sorted({*LIBRARIES, *own}, key=len):
+    for path in sorted({*LIBRARIES, *own, *more}, key=len):
         inside = any(path.startswith(f"{outer}/") for outer in found)
         if os.path.isdir(path) and not inside:
             found.append(path)

@@ -13,6 +13,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from llmexp_utils import sandbox_kernel as kernel
@@ -28,6 +29,7 @@ WARM += ("string", "typing")
 
 REQUESTS, REPLIES, FIRST_FREE, MANY = 3, 4, 5, 1 << 20
 START, END = b"s", b"e"
+Become = Callable[[list[int]], None]
 REPORT = struct.Struct("=id")
 SEED = 0
 PROGRAM = "<program>"
@@ -35,10 +37,11 @@ DETAIL = 300
 NO_MEMORY = write(("raised", "MemoryError", ""))
 
 
-def serve(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
+def serve(link: _socket.socket, layers: Layers, become: Become) -> None:
     """Fork one child for each START, kill all that is left of it at END; return when the other side is gone.
 
-    The answer to END is the child's status (as ``waitpid`` gives it) and its seconds of processor time.
+    ``become`` turns the child into a program, and never returns. The answer to END is the child's status (as
+    ``waitpid`` gives it) and its seconds of processor time.
     """
     child = 0
     while True:
@@ -46,7 +49,7 @@ def serve(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
         if word == START:
             child = os.fork()
             if not child:
-                _become_program(pipes, layers, limits)
+                become(pipes)
             for pipe in pipes:
                 os.close(pipe)
         else:
@@ -176,8 +179,8 @@ def forget_the_study() -> None:
         del sys.modules[name]
 
 
-def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
-    """Become the parent of programs: import what they need, then serve; ends the process."""
+def start(link: _socket.socket, layers: Layers, limits: dict[str, int], become: Become | None = None) -> None:
+    """Become the parent of programs, of Python unless ``become`` makes others of them; ends the process."""
     import gc
     import importlib
 
@@ -197,7 +200,7 @@ def start(link: _socket.socket, layers: Layers, limits: dict[str, int]) -> None:
         sandbox_layers.confine_parent(layers, limits)
         gc.collect()
         gc.freeze()  # children share these objects until they write to them
-        serve(link, layers, limits)
+        serve(link, layers, become or (lambda pipes: _become_program(pipes, layers, limits)))
     finally:
         if not layers.namespaces:
             sandbox_layers.remove_below(layers.home)

@@ -64,6 +64,9 @@ CLONE, CLONE3 = (56, 220), (435, 435)
 SIGNALS = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131)}
 FCNTL, IOCTL, PRCTL, PRLIMIT = (72, 25), (16, 29), (157, 167), (302, 261)
 
+EXECUTING = {"execve": (59, 221)}
+"""What programs need that are no Python: their process begins as a copy of Python."""
+
 PARENT_ALLOWED = {
     "clone": (56, 220),
     "recvmsg": (47, 212),

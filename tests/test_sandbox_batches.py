@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils import sandbox, sandbox_kernel, sandbox_pool
+from llmexp_utils import sandbox, sandbox_kernel, sandbox_process
 from llmexp_utils.sandbox import Boundary, Job, Limits, Outcome, SandboxError, Verdict, run_program, run_programs
 from llmexp_utils.sandbox_pool import Worker
 
@@ -142,13 +142,13 @@ def test_bad_limits_are_refused() -> None:
 def test_a_missing_layer_is_one_line_and_never_a_weaker_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = "import sys; sys.path.append({!r})\nfrom llmexp_utils import sandbox_kernel as k, sandbox_worker as w\n"
     broken += "{}\nw.main()"
-    root = str(sandbox_pool.ROOT)
+    root = str(sandbox_process.ROOT)
     refuse = "def no(*a): raise OSError(1, 'unshare: Operation not permitted')\nk.unshare = no"
-    monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, refuse))
+    monkeypatch.setattr(sandbox_process, "COMMAND", broken.format(root, refuse))
     with pytest.raises(SandboxError, match=r"no full sandbox here \(unshare: .*\): .* boundary: confined"):
         run(GOOD)
     assert run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="confined")).verdict == Verdict.PASS
-    monkeypatch.setattr(sandbox_pool, "COMMAND", broken.format(root, "k.landlock_version = lambda: 0"))
+    monkeypatch.setattr(sandbox_process, "COMMAND", broken.format(root, "k.landlock_version = lambda: 0"))
     with pytest.raises(SandboxError, match=r"no confined sandbox here \(no Landlock\): .* boundary: limits"):
         run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="confined"))
     assert run_program(Job("j", GOOD, TEST, "f"), Limits(boundary="limits")).verdict == Verdict.PASS
@@ -161,9 +161,9 @@ def test_layers_are_named() -> None:
 
 
 def test_interpreter_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_pool.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sandbox_process.sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="does not start"):
         run(GOOD)
-    monkeypatch.setattr(sandbox_pool.sys, "executable", "/no/python")
+    monkeypatch.setattr(sandbox_process.sys, "executable", "/no/python")
     with pytest.raises(SandboxError, match="does not start"):
         run(GOOD)
