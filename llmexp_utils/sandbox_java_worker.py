@@ -32,8 +32,9 @@ def main() -> None:
     """Set up as the first message says, then compile or run until the study closes the pipe."""
     setup = receive()
     try:
-        kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
         layers = sandbox_layers.enter(setup["boundary"], setup["home"], setup["readable"], execute=True)
+        if sys.platform == "linux":
+            kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
         link, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         if not os.fork():
             link.close()

@@ -18,13 +18,12 @@ PLAIN = (bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, se
 KNOWN = {
     "builtins": {"bytearray", "complex", "frozenset", "iter", "list", "dict", "set", "int", "range", "slice"}
     | {"float", "str", "bytes", "tuple", "bool"},
-    "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
+    "collections": {"OrderedDict", "defaultdict", "deque"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},
-    "fractions": {"Fraction"},
-    __name__: {"Opaque", "keys_of", "values_of", "items_of"},
+    __name__: {"opaque", "counter_of", "fraction_of", "keys_of", "values_of", "items_of"},
 }
-"""Classes and functions that a message may name, by module."""
+"""Classes and functions that a message may name, by module. All classes are C's: a message cannot change them."""
 
 
 class Opaque:
@@ -35,6 +34,25 @@ class Opaque:
 
     def __repr__(self) -> str:
         return f"<{self.kind}>"
+
+
+def opaque(kind: str) -> Opaque:
+    """Something of this class of the program's."""
+    return Opaque(kind)
+
+
+def counter_of(counts: dict) -> Any:
+    """A counter."""
+    from collections import Counter
+
+    return Counter(counts)
+
+
+def fraction_of(numerator: int, denominator: int) -> Any:
+    """A fraction."""
+    from fractions import Fraction
+
+    return Fraction(numerator, denominator)
 
 
 def keys_of(values: list) -> Any:
@@ -67,19 +85,25 @@ class _Writer(Pickler):
             return VIEWS[kind], (list(value),)
         if kind in PLAIN or _known(kind) or (isinstance(value, type | Function | Builtin) and _known(value)):
             return NotImplemented
+        if kind.__name__ == "Counter" and kind.__module__ == "collections":
+            return counter_of, (dict(value),)
         for plain in PLAIN:
             if isinstance(value, plain):
                 return plain, (plain(value),)
         if isinstance(value, Iterator):
             return iter, (list(value),)
-        return Opaque, (kind.__name__,)
+        if kind.__name__ == "Fraction" and kind.__module__ == "fractions":
+            return fraction_of, (int(value.numerator), int(value.denominator))
+        return opaque, (kind.__name__,)
 
 
 class _Reader(Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if name not in KNOWN.get(module, ()):
             raise UnpicklingError(f"a message may not name {module}.{name}")
-        return super().find_class(module, name)
+        found = super().find_class(module, name)
+        # A message may set attributes of what it names: of our own functions it gets one that lives as long as it does.
+        return found if module != __name__ else lambda *given: found(*given)
 
 
 def write(value: Any) -> bytes:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 
-at_fork = os.register_at_fork
-os.register_at_fork = lambda **hooks: (
-    None
-)  # the library's random seeds itself anew in each child, at length and by chance
+# The library's `random` would seed itself anew in each child, slowly and by chance; programs are given a seed.
+at_fork, os.register_at_fork = os.register_at_fork, lambda **hooks: None
 import random  # noqa: F401
 
 os.register_at_fork = at_fork
@@ -38,9 +36,9 @@ def main() -> None:
     setup = receive()
     limits = setup["limits"]
     try:
-        if hasattr(os, "memfd_create"):  # Linux: nothing of a worker outlives the study
-            kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
         layers = sandbox_layers.enter(setup["boundary"], setup["home"])
+        if sys.platform == "linux":  # nothing of a worker outlives the study
+            kernel.set_flag(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
         link, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         if not os.fork():
             link.close()

@@ -161,6 +161,10 @@ LIES = {
     "a message without sense": "import os\nos.write(4, (4).to_bytes(4, 'little') + b'abcd')\nimport time\ntime.sleep(9)",
     "answers in advance": "import os, pickle\nd = pickle.dumps(('pass', ''))\nfor _ in range(9): os.write(4, "
     "len(d).to_bytes(4, 'little') + d)\nimport time\ntime.sleep(9)",
+    "a message that changes a class": "import os, time\nfor m, n in [('collections', 'Counter'), ('builtins', 'list'), "
+    "('llmexp_utils.sandbox_values', 'Opaque')]:\n"
+    "  d = f'c{m}\\n{n}\\n(N}}\\x8c\\x06__eq__cbuiltins\\ntuple\\nstb.'.encode('latin-1')\n"
+    "  os.write(4, len(d).to_bytes(4, 'little') + d)\ntime.sleep(9)",
     "closed pipes": "import os\nos.closerange(3, 64)\ndef f(x): return 0",
     "what stands in memory": "import gc\nw = ')3(etadidnac'\nescaped = any(w[::-1] in str(o) for p in gc.get_objects() "
     "for o in gc.get_referents(p) if isinstance(o, (str, bytes)))\nassert escaped",
