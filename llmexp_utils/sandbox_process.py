@@ -31,6 +31,8 @@ ADVICE = {
 class Process:
     """One process behind the boundary and its children; a context that leaves nothing behind.
 
+    ``core`` says on which of the processor's cores it runs, if it is one that should stay on one.
+
     Raises
     ------
     SandboxError
@@ -40,8 +42,8 @@ class Process:
     module: ClassVar[str]
     """Whose ``main`` it runs."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, core: int = 0) -> None:
+        self.limits, self.core = limits, core
         self.layers: list[str] = []
 
     def __enter__(self) -> Self:
@@ -78,7 +80,7 @@ class Process:
             "processes": limits.processes,
             "output": limits.output_kb << 10,
         }
-        return {"boundary": str(limits.boundary), "limits": bounds}
+        return {"boundary": str(limits.boundary), "limits": bounds, "core": self.core}
 
     def start(self) -> None:
         """Start the process and wait until it has set up."""

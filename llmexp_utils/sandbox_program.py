@@ -19,7 +19,7 @@ from typing import Any
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers
 from llmexp_utils.sandbox_layers import Layers
-from llmexp_utils.sandbox_pipes import read_exactly, write_all
+from llmexp_utils.sandbox_pipes import read_message, write_message
 from llmexp_utils.sandbox_values import __name__ as VALUES
 from llmexp_utils.sandbox_values import read, write
 
@@ -34,6 +34,7 @@ REPORT = struct.Struct("=id")
 SEED = 0
 PROGRAM = "<program>"
 DETAIL = 300
+MUTABLE = {list, dict, set, bytearray}
 NO_MEMORY = write(("raised", "MemoryError", ""))
 
 
@@ -99,9 +100,8 @@ def _become_program(pipes: list[int], layers: Layers, limits: dict[str, int]) ->
         os.closerange(FIRST_FREE, MANY)
         os.chdir(layers.home)
         answer = _Program().answer
-        while request := _receive():
-            reply = answer(*read(request))
-            write_all(REPLIES, len(reply).to_bytes(4, "little") + reply)
+        while request := read_message(REQUESTS):
+            write_message(REPLIES, answer(*read(request)))
         status = 0
     finally:
         os._exit(status)
@@ -135,11 +135,10 @@ class _Program:
         return "defined", {name: self._shown(found[name]) for name in names if name in found}
 
     def call(self, name: str, arguments: tuple, options: dict) -> tuple:
-        """Call a function; reply with its result, and the arguments as it left them if they changed."""
-        before = write((arguments, options))
+        """Call a function; reply with its result, and with the arguments if it may have changed them."""
         result = self.module.__dict__[name](*arguments, **options)
-        after = write((arguments, options))
-        return "returned", result, None if after == before else (arguments, options)
+        open_to_change = any(type(value) in MUTABLE for value in (*arguments, *options.values()))
+        return "returned", result, (arguments, options) if open_to_change else None
 
     @staticmethod
     def _shown(value: Any) -> tuple:
@@ -164,10 +163,6 @@ def message(error: BaseException) -> str:
 def one_line(kind: str, text: str) -> str:
     """Class and message on one line of limited length."""
     return " ".join(f"{kind}: {text}".split())[:DETAIL].removesuffix(":")
-
-
-def _receive() -> bytes:
-    return read_exactly(REQUESTS, int.from_bytes(read_exactly(REQUESTS, 4), "little"))
 
 
 def forget_the_study() -> None:
