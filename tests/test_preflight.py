@@ -13,6 +13,7 @@ from llmexp_utils import humanevalpack, injection, preflight, run, study
 from llmexp_utils.errors import StudyError
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.paths import gold_dir, recordings_dir
+from llmexp_utils.sandbox import Limits, SandboxError
 
 CLONES = "03_write_clones"
 PAIRS = "06_finetune_clone_detection"
@@ -57,6 +58,23 @@ def say(
 
 def test_good_input_passes(say: Callable[..., list[str]]) -> None:
     assert say("", "notebook", START, code=0) == say(f"{INJECT}:\n{ONE}", "notebook", INJECT, code=0) == []
+
+
+def test_a_boundary_that_the_machine_cannot_give_is_told_once(
+    say: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def layers(limits: Limits) -> list[str]:
+        asked.append(str(limits.boundary))
+        raise SandboxError(f"no {limits.boundary} sandbox here")
+
+    monkeypatch.setattr(preflight, "layers", layers)
+    profile = f"common:\n  boundary: confined\n{START}:\n  boundary: full\n"
+    assert say(profile, "study") == ["error: no full sandbox here", "error: no confined sandbox here"]
+    assert asked == ["full", "confined"]
+    (line,) = say(f"{START}:\n  boundary: none\n", "notebook", START)
+    assert line.endswith("boundary: unknown value 'none'; known: confined, full, limits")
 
 
 def test_all_problems_of_a_study_are_told_at_once(say: Callable[..., list[str]]) -> None:
