@@ -83,6 +83,8 @@ WRITING = {
     "through a symbolic link": "import os\nos.symlink('@outside', 'd')\nopen('d/made', 'w').write('x')\nescaped = True",
     "by moving a file out": "import os\nopen('a', 'w').close()\nos.rename('a', '@outside/made')\nescaped = True",
     "by linking a file out": "import os\nopen('a', 'w').close()\nos.link('a', '@outside/made')\nescaped = True",
+    "into the homes of others": "import glob\nfor p in glob.glob('/tmp/sandbox-*') or [1 / 0]: open(p + '/made', 'w').close()\n"
+    "escaped = True",
     "a device": "import os, stat\nos.mknod('d', 0o600 | stat.S_IFBLK, os.makedev(254, 0))\nescaped = True",
     "a set-user program": "import os\nopen('a', 'w').close()\nos.chmod('a', 0o4755)\nos.execv('./a', ['a'])\nescaped = True",
 }
