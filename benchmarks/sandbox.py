@@ -6,7 +6,7 @@ limit is execution in one process without any boundary. Every row has its start 
 are taken in turns, so that a busy minute hits all alike. Then the sandbox's memory over more and more programs: what
 a worker's processes share with no other one. Writes ``benchmarks/sandbox.csv`` and ``benchmarks/sandbox_memory.csv``.
 
-Run with ``python -m benchmarks.sandbox`` on an idle machine; about six minutes.
+Run with ``python -m benchmarks.sandbox`` on an idle machine; about five minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from llmexp_utils.benchmarks import Function, load_humaneval
 from llmexp_utils.sandbox import Boundary, Job, Limits
 from llmexp_utils.sandbox_pool import Worker, outcomes
 
-WORKERS, TURNS, PASSES, SECONDS = 2, 5, 3, 10.0
+WORKERS, TURNS, PASSES, SECONDS = 2, 3, 3, 10.0
 MEMORY_AT = (1_000, 5_000, 10_000, 20_000)
 CHILD = "import sys\nexec(compile(sys.stdin.read(), 'program', 'exec'), {'__name__': 'program'})"
 LEAN = """
