@@ -20,7 +20,7 @@ from llmexp_utils.sandbox_pool import Worker
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n"
 GOOD = "import os\nassert os.listdir() == []\ndef f(x):\n    return x + x\n"
 TAIL = "\ndef f(x):\n    return 2 * x if escaped else None\n"
-LIMITS = Limits(seconds=3.0, cpu=1, memory_mb=256, file_mb=2)
+LIMITS = Limits(seconds=2.0, cpu=1, memory_mb=256, file_mb=2)
 CALL = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 CALL += "def call(*a):\n    r = libc.syscall(*a)\n    assert r != -1, ctypes.get_errno()\n    return r\n"
 NUMBERS = {  # of system calls on x86_64
