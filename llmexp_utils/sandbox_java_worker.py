@@ -8,7 +8,6 @@ size of its heap; the program's class files lie in its home in memory, which is 
 from __future__ import annotations
 
 import _socket
-import array
 import base64
 import os
 import secrets
@@ -21,8 +20,7 @@ from typing import Any
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers, sandbox_program
 from llmexp_utils.sandbox_layers import Layers
-from llmexp_utils.sandbox_pipes import read_exactly
-from llmexp_utils.sandbox_program import END, FIRST_FREE, MANY, REPORT, START
+from llmexp_utils.sandbox_program import FIRST_FREE, MANY, ask_for_program, end_program
 from llmexp_utils.sandbox_worker import receive, send
 
 CHUNK, LONGEST_REPLY = 1 << 16, 1 << 20
@@ -85,20 +83,12 @@ def _outcome(job: dict[str, Any], link: _socket.socket, layers: Layers, limits: 
     for name, content in job["classes"].items():
         with open(os.path.join(layers.home, f"{name}.class"), "wb") as file:
             file.write(base64.b64decode(content))
-    pipes = [os.pipe() for _ in range(3)]
-    (hers, requests), (replies, answers), (errors, prints) = pipes
-    given = [hers, answers, prints]
-    link.sendmsg([START], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", given))])
-    for descriptor in given:
-        os.close(descriptor)
+    requests, replies, errors = descriptors = ask_for_program(link)
     word, start = secrets.token_hex(16), time.monotonic()
     os.write(requests, word.encode())
     verdict, detail = _listen(replies, errors, word.encode(), start + limits["seconds"])
     seconds = time.monotonic() - start
-    os.write(link.fileno(), END)
-    status, cpu = REPORT.unpack(read_exactly(link.fileno(), REPORT.size))
-    for descriptor in (requests, replies, errors):
-        os.close(descriptor)
+    status, cpu = end_program(link, descriptors)
     return {"verdict": verdict, "detail": detail, "seconds": seconds, "status": status, "cpu": cpu}
 
 

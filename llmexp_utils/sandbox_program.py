@@ -19,7 +19,7 @@ from typing import Any
 from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers
 from llmexp_utils.sandbox_layers import Layers
-from llmexp_utils.sandbox_pipes import read_message, write_message
+from llmexp_utils.sandbox_pipes import read_exactly, read_message, write_message
 from llmexp_utils.sandbox_values import __name__ as VALUES
 from llmexp_utils.sandbox_values import read, write
 
@@ -59,6 +59,28 @@ def serve(link: _socket.socket, layers: Layers, become: Become) -> None:
             if word != END:
                 return
             os.write(link.fileno(), REPORT.pack(status, seconds))
+
+
+def ask_for_program(link: _socket.socket) -> tuple[int, int, int]:
+    """The other side: start a program; descriptors to speak to it, to hear it, and of what it prints."""
+    pipes = [os.pipe() for _ in range(3)]
+    (hers, requests), (replies, answers), (output, prints) = pipes
+    given = [hers, answers, prints]
+    link.sendmsg([START], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", given))])
+    for descriptor in given:
+        os.close(descriptor)
+    return requests, replies, output
+
+
+def end_program(link: _socket.socket, descriptors: tuple[int, int, int]) -> tuple[int, float]:
+    """The other side: end the program; its status and its seconds of processor time."""
+    os.write(link.fileno(), END)
+    report = read_exactly(link.fileno(), REPORT.size)
+    if len(report) < REPORT.size:
+        raise EOFError("the parent of the programs is gone")
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return REPORT.unpack(report)
 
 
 def _hear(link: _socket.socket) -> tuple[bytes, list[int]]:

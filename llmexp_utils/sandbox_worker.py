@@ -16,7 +16,6 @@ import random  # noqa: F401
 os.register_at_fork = at_fork
 
 import _socket
-import array
 import json
 import signal
 import sys
@@ -26,7 +25,7 @@ from llmexp_utils import sandbox_kernel as kernel
 from llmexp_utils import sandbox_layers, sandbox_program
 from llmexp_utils.sandbox_judge import Program, judge
 from llmexp_utils.sandbox_pipes import read_exactly, write_all
-from llmexp_utils.sandbox_program import END, REPORT, START
+from llmexp_utils.sandbox_program import ask_for_program, end_program
 
 JUDGE_MEMORY = 2 << 30
 
@@ -63,26 +62,14 @@ def stay_on_one_core(number: int) -> None:
 
 def _outcome(job: dict[str, str], link: _socket.socket, limits: dict[str, Any]) -> dict[str, Any]:
     """Verdict on one job, and how its process ended if that is the reason."""
-    pipes = [os.pipe() for _ in range(3)]
-    (hers, requests), (replies, answers), (output, prints) = pipes
-    given = [hers, answers, prints]
-    link.sendmsg([START], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", given))])
-    for descriptor in given:
-        os.close(descriptor)
-    program = Program(requests, replies, output, limits["output"])
+    descriptors = ask_for_program(link)
+    program = Program(*descriptors, limits["output"])
     verdict, detail, seconds = judge(program, job["program"], job["test"], job["entry_point"], limits["seconds"])
     if verdict == "ended":
         program.listen()
         last = program.printed.decode("utf-8", "replace").strip().splitlines()[-1:]
         detail = ": ".join(part for part in (detail, *last) if part)
-    os.close(requests)  # a child that waits for more ends by itself
-    os.write(link.fileno(), END)
-    report = read_exactly(link.fileno(), REPORT.size)
-    if len(report) < REPORT.size:
-        raise EOFError("the parent of the programs is gone")
-    status, cpu = REPORT.unpack(report)
-    for descriptor in (replies, output):
-        os.close(descriptor)
+    status, cpu = end_program(link, descriptors)
     return {"verdict": verdict, "detail": detail, "seconds": seconds, "status": status, "cpu": cpu}
 
 
