@@ -53,7 +53,7 @@ class Limits:
     """
 
     seconds: float = 5.0
-    cpu: int = 4
+    cpu: int = 2
     memory_mb: int = 512
     file_mb: int = 16
     processes: int = 32

@@ -1,16 +1,18 @@
 """The sandbox: each verdict, what a program cannot do, the cache."""
 
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from llmexp_utils import sandbox
+from llmexp_utils import sandbox, sandbox_program
 from llmexp_utils.sandbox import Boundary, Job, Limits, Outcome, Verdict, run_program
 
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n"
+SHOW = "def check(candidate):\n    assert 0, candidate(2)\n"
 GOOD = "def f(x):\n    return x + x\n"
 QUICK = Limits(seconds=1.0, cpu=1)
 PATIENT = Limits(seconds=60.0, cpu=30)  # for programs that do much: the machine may be busy
@@ -206,3 +208,11 @@ def test_a_test_that_never_ends_is_a_timeout() -> None:
     deaf = "def check(c):\n  while True:\n    try:\n      while True: pass\n    except BaseException: pass\n"
     assert run(GOOD, deaf, limits=QUICK).verdict == Verdict.TIMEOUT
     assert run(GOOD, "def check(c):\n    while c(1): pass\n", limits=QUICK).verdict == Verdict.TIMEOUT
+
+
+def test_rehearsal_leaves_nothing_behind() -> None:
+    modules = dict(sys.modules)
+    sandbox_program.rehearse()
+    assert sys.modules == modules
+    outcome = run("names = [n for n in globals() if n[0] != '_']\ndef f(x):\n    return names\n", SHOW)
+    assert outcome.detail == "AssertionError: []"
