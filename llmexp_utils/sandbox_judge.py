@@ -130,8 +130,8 @@ def judge(program: Program, text: str, test: str, entry_point: str, seconds: flo
 
 
 def _run(program: Program, text: str, test: str, entry_point: str) -> tuple[str, str]:
-    suite, broken = _compiled(test)
-    wanted = sorted({entry_point, *(_names(suite) if suite else ())} - {"check"})
+    suite, names, broken = _compiled(test)
+    wanted = sorted({entry_point, *names} - {"check"})
     match program.ask("define", text, wanted):
         case "syntax", str(detail):
             return "syntax", detail
@@ -148,13 +148,14 @@ def _run(program: Program, text: str, test: str, entry_point: str) -> tuple[str,
     return _test(program, suite, test, _stand_ins(program, found), entry_point)
 
 
-@lru_cache(maxsize=64)
-def _compiled(test: str) -> tuple[CodeType | None, str]:
-    """Code of a test, which many programs share, or None and what is wrong with it."""
+@lru_cache(maxsize=256)  # as many as a benchmark has: each test judges many programs
+def _compiled(test: str) -> tuple[CodeType | None, set[str], str]:
+    """Code of a test and the names it may look up, or None and what is wrong with it."""
     try:
-        return compile(test, TEST, "exec", dont_inherit=True), ""
+        suite = compile(test, TEST, "exec", dont_inherit=True)
     except Exception as error:
-        return None, describe(error)
+        return None, set(), describe(error)
+    return suite, _names(suite), ""
 
 
 def _test(program: Program, suite: CodeType, test: str, names: dict, entry_point: str) -> tuple[str, str]:
