@@ -78,3 +78,10 @@ rule results:
     output: done("07_results")
     params: state("07_results")
     shell: run("07_results")
+
+rule real_benchmarks:
+    input: done("01_benchmarks")
+    output: done("08_real_benchmarks")
+    params: state("08_real_benchmarks")
+    threads: workflow.cores
+    shell: run("08_real_benchmarks")

@@ -38,7 +38,8 @@ class Function:
     """A correct function, its specification and its tests.
 
     ``preamble`` (imports) and ``code`` (function text) are in normal form; ``prompt`` is the published specification
-    (signature and docstring); ``test`` defines ``check(candidate)``.
+    (signature and docstring); ``test`` defines ``check(candidate)``, in Java a class ``Main``, and is empty where a
+    benchmark has no tests.
     """
 
     task_id: str
@@ -47,6 +48,7 @@ class Function:
     code: str
     prompt: str
     test: str
+    language: str = "python"
 
     @property
     def lines(self) -> list[str]:
@@ -54,7 +56,9 @@ class Function:
         return self.code.splitlines()
 
     def program(self, code: str) -> str:
-        """Executable text of a variant of this function."""
+        """Executable text of a variant of this function; in Java the methods stand in a class ``Solution``."""
+        if self.language == "java":
+            return f"{self.preamble}class Solution {{\n{code}}}\n"
         return f"{self.preamble}\n{code}" if self.preamble else code
 
 

@@ -71,8 +71,14 @@ def examples_for(
     """Best examples of the problem's group that are not faults of the problem itself."""
     by_id = gold.set_index("fault_id")
     chosen = []
-    for ranking in rankings[str(groups[task_id])]:
-        fault_id = next(fault_id for fault_id in ranking if by_id.task_id[fault_id] != task_id)
+    own = rankings[str(groups[task_id])]
+    for ranking in own:
+        taken = {example.fault_id for example in chosen}
+        following = [fault_id for one in (ranking, *own) for fault_id in one]  # a small cluster may be one problem
+        usable = [fault_id for fault_id in following if by_id.task_id[fault_id] != task_id and fault_id not in taken]
+        if not usable:
+            raise StudyError(f"group {groups[task_id]} has too few short faults of one line to show beside {task_id}")
+        fault_id = usable[0]
         row = by_id.loc[fault_id]
         original, faulty = _replaced_line(row.correct, row.code)
         chosen.append(Example(fault_id, row.correct, row.code, original, faulty))

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmexp_utils import condefects, humanevalpack
+from llmexp_utils import benchmark_registry, condefects, humanevalpack
+from llmexp_utils.paths import data_dir
 
 
 class External(NamedTuple):
@@ -39,5 +40,13 @@ EXTERNAL = {
         condefects.find_condefects,
         condefects.local_hash,
         condefects.verify,
+    ),
+    "08_real_benchmarks": External(
+        "LLMEXP_DATA_DIR",
+        "set it to a folder with humanevalpack, humaneval_java, defects4j or condefects",
+        data_dir,
+        data_dir,
+        benchmark_registry.local_hash,
+        lambda folder: folder,  # each loader verifies its own file
     ),
 }

@@ -119,6 +119,26 @@ def arms(
     return axes
 
 
+def by_benchmark(ax: Axes, frame: pd.DataFrame, *, looks: Mapping[str, Look] = CONDITIONS) -> Axes:
+    """Forest plot of condition minus real only, grouped by benchmark.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; about 0.24 inch of height a row and a group is right.
+    frame : DataFrame
+        ``benchmark``, ``n_real``, ``condition``, ``estimate``, ``low``, ``high``, ``p_holm``.
+    """
+    need(frame, ["benchmark", "n_real", "condition", "estimate", "low", "high", "p_holm"], ["benchmark", "condition"])
+    heads = [f"{row.benchmark}, {row.n_real} real faults" for row in frame.itertuples()]
+    places = _grouped(ax, heads, [looks[name].label for name in frame["condition"]])
+    for place, row in zip(places, frame.itertuples(), strict=True):
+        look = looks[row.condition]
+        _mark(ax, place, row, look.colour, look.marker, filled=row.p_holm < SIGNIFICANT)
+        _numbers(ax, place, row)
+    return _zero(ax, f"Top-1 minus that of {looks['C0'].label}")
+
+
 def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:
     """Every planned comparison of a factor with its 95 % interval, grouped by the question that it answers.
 

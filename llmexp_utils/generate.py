@@ -14,7 +14,8 @@ import pandas as pd
 from llmexp_utils import prompts
 from llmexp_utils.asking import Request, cost_of
 from llmexp_utils.benchmarks import Function
-from llmexp_utils.code import CodeError, normalise, parse, tokens
+from llmexp_utils.code import CodeError
+from llmexp_utils.languages import language
 from llmexp_utils.prompts import Example
 from llmexp_utils.recordings import Decoding
 
@@ -36,7 +37,7 @@ def line_requests(
             "line",
             line,
             occurrence,
-            tuple(prompts.line_messages(examples, function.code, function.lines[line - 1])),
+            tuple(prompts.line_messages(examples, function.code, function.lines[line - 1], function.language)),
             Decoding(temperature, top_p, MAX_TOKENS["line"], seed * 1000 + occurrence),
         )
         for line, occurrence in picks
@@ -52,7 +53,7 @@ def function_requests(
     seed: int,
 ) -> list[Request]:
     """``n_samples`` requests for the whole function with a fault."""
-    messages = tuple(prompts.function_messages(examples, function.code))
+    messages = tuple(prompts.function_messages(examples, function.code, function.language))
     return [
         Request(
             function.task_id,
@@ -68,7 +69,7 @@ def function_requests(
 
 def choose_request(function: Function, n_lines: int, seed: int) -> Request:
     """The greedy request for the lines that the generator itself would break (policy ``llm``)."""
-    messages = tuple(prompts.choose_messages(function.code, n_lines))
+    messages = tuple(prompts.choose_messages(function.code, n_lines, function.language))
     return Request(function.task_id, "choose", 0, 0, messages, Decoding(0.0, 1.0, MAX_TOKENS["choose"], seed * 1000))
 
 
@@ -77,13 +78,14 @@ def read_candidate(function: Function, form: str, line: int, answer: str) -> tup
     if form == "line":
         text = prompts.read_line_answer(answer, function.code, line)
     else:
-        text = prompts.read_function_answer(answer)
+        text = prompts.read_function_answer(answer, function.language)
     if text is None:
         return "no answer", ""
+    known = language(function.language)
     try:
-        program = normalise(text)
-        names = {node.name for node in parse(program.code).body if hasattr(node, "name")}
-        same = tokens(program.code) == tokens(function.code)
+        program = known.normalise(text)
+        names = known.names(program.code)
+        same = known.tokens(program.code) == known.tokens(function.code)
     except (CodeError, SyntaxError):
         return "does not parse", ""
     if same:
@@ -91,7 +93,8 @@ def read_candidate(function: Function, form: str, line: int, answer: str) -> tup
     if len(program.code.splitlines()) != program.code.count("\n"):
         return "does not parse", ""  # a line separator inside a string: lines could not be counted
     known_imports = set(function.preamble.splitlines())
-    if function.entry_point not in names or set(program.preamble.splitlines()) - known_imports:
+    renamed = function.entry_point and function.entry_point not in names  # a whole program has no entry point
+    if renamed or set(program.preamble.splitlines()) - known_imports:
         return "renamed or new imports", ""
     return "candidate", program.code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ KEYWORDS = (
     "pass",
 )
 NOT_ASKED = ("def ", "async def ", "class ", "@", "else:", "try:", "finally:", "import ", "from ")
+NOT_ASKED_IN_JAVA = re.compile(r"[{}();]*$|@|(public|private|protected|case|default)\b|}?\s*(else|try|finally)\s*{?$")
+"""Headers, labels and lines that hold nothing but brackets."""
 
 
 def statement_kind(line: str) -> str:
@@ -56,7 +59,7 @@ def position_third(line: int, n_lines: int) -> int:
 
 def askable_lines(function: Function) -> list[int]:
     """Lines that can carry a fault of their own: not headers, decorators, imports or bare keywords."""
-    return _askable(function.lines)
+    return _askable(function.lines) if function.language == "python" else _askable_in_java(function.lines)
 
 
 def uniform(function: Function, n: int, rng: np.random.Generator) -> list[int]:
@@ -128,4 +131,9 @@ def _cell(lines: Sequence[str], line: int) -> tuple[str, int]:
 def _askable(lines: Sequence[str]) -> list[int]:
     texts = [line.strip() for line in lines]
     found = [n for n, text in enumerate(texts, 1) if text != "pass" and not text.startswith(NOT_ASKED)]
+    return found or [len(lines)]
+
+
+def _askable_in_java(lines: Sequence[str]) -> list[int]:
+    found = [n for n, line in enumerate(lines, 1) if n > 1 and not NOT_ASKED_IN_JAVA.match(line.strip())]
     return found or [len(lines)]

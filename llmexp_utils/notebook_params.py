@@ -29,6 +29,12 @@ def _is_clone_arm(text: str) -> str:
     return _read_by(parse_clone_arm, text)
 
 
+def _is_benchmark(text: str) -> str:
+    from llmexp_utils.benchmark_registry import check_name
+
+    return _read_by(check_name, text)
+
+
 def _read_by(parse: Callable[[str], Any], text: str) -> str:
     """The text itself, if it can be read; pydantic wants a ValueError where it cannot."""
     try:
@@ -49,6 +55,7 @@ Once = AfterValidator(_all_differ)
 """A list in which a value that stands twice would be the same work twice."""
 ArmName = Annotated[str, AfterValidator(_is_arm)]
 CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
+BenchmarkName = Annotated[str, AfterValidator(_is_benchmark)]
 Boundary = Literal["full", "confined", "limits"]
 Construct = Literal["loop", "comprehension", "recursion", "library", "functional", "sorting", "dictionary", "other"]
 Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
@@ -208,6 +215,41 @@ class Results(Reporting):
     n_bootstrap: Count
 
 
+class RealBenchmarks(Reporting):
+    """Fault localization on benchmarks of real faults."""
+
+    notebook: ClassVar[str] = "08_real_benchmarks"
+    benchmarks: Annotated[list[BenchmarkName], Field(min_length=1), Once]
+    external: bool
+    missing_code: Literal["next", "drop"]
+    recordings: str
+    mode: Literal["replay", "record"]
+    base_url: str
+    arm: ArmName
+    samples: Count
+    mutants_per_function: Count
+    max_lines: Count
+    n_functions: Count
+    seconds_per_test: Rate
+    boundary: Boundary
+    conditions: Annotated[list[Condition], Field(min_length=2), Once]
+    n_real: Annotated[list[Count], Field(min_length=1), Once]
+    n_added: Count
+    folds: Annotated[list[Fold], Field(min_length=1), Once]
+    seeds: Annotated[list[Whole], Field(min_length=1), Once]
+    steps: Count
+    batch_size: Count
+    learning_rate: Rate
+    encoder: str
+    encoder_conditions: Annotated[list[Condition], Once]
+    encoder_steps: Count
+    encoder_learning_rate: Rate
+    n_bootstrap: Count
+    workers: Count
+    cache: str
+    real_predictions: Writes
+
+
 NOTEBOOKS: dict[str, type[Params]] = {
     model.notebook: model
     for model in (
@@ -219,6 +261,7 @@ NOTEBOOKS: dict[str, type[Params]] = {
         FinetuneFaultLocalization,
         FinetuneCloneDetection,
         Results,
+        RealBenchmarks,
     )
 }
 """Notebooks in the order in which they are read and run."""

@@ -14,16 +14,17 @@ from dataclasses import dataclass
 Message = dict[str, str]
 
 TASK = {
-    "line": "You help to test debugging tools. You are given a correct Python function and one of its lines. "
+    "line": "You help to test debugging tools. You are given a correct {} function and one of its lines. "
     "Answer with that line only, rewritten with a realistic programming mistake, one that a person could make. "
     "The function must still run, but give wrong results.",
-    "function": "You help to test debugging tools. You are given a correct Python function. "
+    "function": "You help to test debugging tools. You are given a correct {} function. "
     "Answer with the function only, rewritten with one realistic programming mistake, one that a person could make. "
     "The function must still run, but give wrong results.",
-    "choose": "You help to test debugging tools. You read a correct Python function and say in which lines a "
+    "choose": "You help to test debugging tools. You read a correct {} function and say in which lines a "
     "programmer would most plausibly make a mistake.",
 }
-FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+"""System messages; the language's name is filled in."""
+FENCED = re.compile(r"```(?:python|py|java)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -37,34 +38,39 @@ class Example:
     faulty: str
 
 
-def fence(code: str) -> str:
+def fence(code: str, language: str = "python") -> str:
     """Code as a chat shows it."""
-    return f"```python\n{code}```"
+    return f"```{language}\n{code}```"
 
 
-def _line_turn(code: str, line: str) -> str:
-    return f"{fence(code)}\nLine: {line.strip()}"
+def task(form: str, language: str) -> Message:
+    """System message of a form."""
+    return {"role": "system", "content": TASK[form].format(language.title())}
 
 
-def line_messages(examples: Sequence[Example], code: str, line: str) -> list[Message]:
+def _line_turn(code: str, line: str, language: str) -> str:
+    return f"{fence(code, language)}\nLine: {line.strip()}"
+
+
+def line_messages(examples: Sequence[Example], code: str, line: str, language: str = "python") -> list[Message]:
     """Chat that asks for one line of ``code`` to be rewritten."""
-    messages = [{"role": "system", "content": TASK["line"]}]
+    messages = [task("line", language)]
     for example in examples:
-        messages.append({"role": "user", "content": _line_turn(example.correct, example.original)})
+        messages.append({"role": "user", "content": _line_turn(example.correct, example.original, language)})
         messages.append({"role": "assistant", "content": example.faulty.strip()})
-    return [*messages, {"role": "user", "content": _line_turn(code, line)}]
+    return [*messages, {"role": "user", "content": _line_turn(code, line, language)}]
 
 
-def function_messages(examples: Sequence[Example], code: str) -> list[Message]:
+def function_messages(examples: Sequence[Example], code: str, language: str = "python") -> list[Message]:
     """Chat that asks for the whole function with one mistake (the paper's form)."""
-    messages = [{"role": "system", "content": TASK["function"]}]
+    messages = [task("function", language)]
     for example in examples:
-        messages.append({"role": "user", "content": fence(example.correct)})
-        messages.append({"role": "assistant", "content": fence(example.faulty_code)})
-    return [*messages, {"role": "user", "content": fence(code)}]
+        messages.append({"role": "user", "content": fence(example.correct, language)})
+        messages.append({"role": "assistant", "content": fence(example.faulty_code, language)})
+    return [*messages, {"role": "user", "content": fence(code, language)}]
 
 
-def choose_messages(code: str, n_lines: int) -> list[Message]:
+def choose_messages(code: str, n_lines: int, language: str = "python") -> list[Message]:
     """Chat that asks for the numbers of the lines most worth a fault (the ``llm`` line policy)."""
     numbered = "".join(f"{number}: {line}\n" for number, line in enumerate(code.splitlines(), start=1))
     ask = (
@@ -72,8 +78,8 @@ def choose_messages(code: str, n_lines: int) -> list[Message]:
         "Answer with their numbers only, separated by commas."
     )
     return [
-        {"role": "system", "content": TASK["choose"]},
-        {"role": "user", "content": f"{fence(numbered)}\n{ask}"},
+        task("choose", language),
+        {"role": "user", "content": f"{fence(numbered, language)}\n{ask}"},
     ]
 
 
@@ -93,10 +99,12 @@ def read_line_answer(answer: str, code: str, line: int) -> str | None:
     return "\n".join(lines) + "\n"
 
 
-def read_function_answer(answer: str) -> str | None:
-    """Code of the first fenced block (or of the whole answer when it has no fence), or None without a ``def``."""
+def read_function_answer(answer: str, language: str = "python") -> str | None:
+    """Code of the first fenced block (or of the whole answer when it has no fence), or None without a function."""
     fenced = FENCED.search(answer)
     text = fenced.group(1) if fenced else answer
+    if language == "java":
+        return text if "(" in text and "{" in text else None
     return text if re.search(r"^\s*(?:async\s+)?def\s", text, re.MULTILINE) else None
 
 

@@ -22,6 +22,7 @@ from llmexp_utils.errors import StudyError
 How = Literal["score", "random", "all", "stratified"]
 Lines = Literal["lines_changed", "line_count"]
 Embed = Callable[[list[str]], np.ndarray]
+Tokens = Callable[[str], list[str]]
 
 
 MAX_LINES = 3
@@ -158,7 +159,9 @@ def choose(
     return kept.reset_index(drop=True)
 
 
-def deduplicate(frame: pd.DataFrame, reserved: pd.DataFrame | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def deduplicate(
+    frame: pd.DataFrame, reserved: pd.DataFrame | None = None, tokens: Tokens = tokens
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Drop faults whose faulty text has the same tokens as a reserved fault or as an earlier row.
 
     Parameters
@@ -167,6 +170,8 @@ def deduplicate(frame: pd.DataFrame, reserved: pd.DataFrame | None = None) -> tu
         Faults with ``code``.
     reserved : DataFrame, optional
         Faults that must not come back as generated ones, such as the whole gold set.
+    tokens : callable
+        Of the language; Python's by default.
 
     Returns
     -------
@@ -176,10 +181,10 @@ def deduplicate(frame: pd.DataFrame, reserved: pd.DataFrame | None = None) -> tu
         Columns ``reason`` and ``count``: "same as a reserved fault", "repeated", "kept".
     """
     _require(frame, ("code",), "deduplicate")
-    taken = set() if reserved is None else {_stream(code) for code in reserved["code"]}
+    taken = set() if reserved is None else {_stream(code, tokens) for code in reserved["code"]}
     seen: set[tuple[str, ...]] = set()
     reasons = []
-    for key in map(_stream, frame["code"]):
+    for key in (_stream(code, tokens) for code in frame["code"]):
         reasons.append("same as a reserved fault" if key in taken else "repeated" if key in seen else "")
         seen.add(key)
     return _split(frame, reasons, ("same as a reserved fault", "repeated"))
@@ -210,11 +215,11 @@ def hygiene(frame: pd.DataFrame, max_lines: int = MAX_LINES) -> tuple[pd.DataFra
     return _split(frame, reasons, ("does not parse", "unchanged", too_large))
 
 
-def _stream(code: str) -> tuple[str, ...]:
+def _stream(code: str, tokens: Tokens) -> tuple[str, ...]:
     """Tokens of a text; the text itself where it has none, so that broken text is equal to itself alone."""
     try:
         return tuple(tokens(code))
-    except (tokenize.TokenError, SyntaxError):
+    except (tokenize.TokenError, SyntaxError, CodeError):
         return (code,)
 
 

@@ -1,0 +1,112 @@
+"""Benchmarks of real faults by name: where each one is found, and how it is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from llmexp_utils import condefects, condefects_faults, defects4j, humaneval_java, humanevalpack, own_faults
+from llmexp_utils.benchmarks import gold_frame, load_humaneval, read_gold
+from llmexp_utils.defects4j import Rule
+from llmexp_utils.errors import StudyError
+from llmexp_utils.fault_benchmarks import FaultBenchmark
+from llmexp_utils.params import hint
+from llmexp_utils.paths import gold_dir
+
+
+class Source(NamedTuple):
+    """Where a benchmark is found and how it is read; ``advice`` says how to get it."""
+
+    find: Callable[[], Path | None]
+    load: Callable[[Path], FaultBenchmark]
+    advice: str
+
+
+def embedded(folder: Path) -> FaultBenchmark:
+    """HumanEval with the faults written for this study: always at hand."""
+    functions = load_humaneval()
+    faults = gold_frame(read_gold(folder / "faults.jsonl"), functions)
+    unit = {function.task_id: function.task_id for function in functions}
+    return FaultBenchmark("humaneval", "python", functions, faults, unit, {"published": len(faults)})
+
+
+EMBEDDED = "humaneval"
+SOURCES = {
+    EMBEDDED: Source(gold_dir, embedded, "it is part of the repository"),
+    "humanevalpack-python": Source(
+        lambda: humanevalpack.find_humanevalpack("python"),
+        humanevalpack.load_python,
+        "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+    ),
+    "humanevalpack-java": Source(
+        lambda: humanevalpack.find_humanevalpack("java"),
+        humanevalpack.load_java,
+        "put java.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+    ),
+    "humaneval-java": Source(
+        humaneval_java.find_humaneval_java, humaneval_java.load_humaneval_java, humaneval_java.ADVICE
+    ),
+    "defects4j": Source(defects4j.find_defects4j, defects4j.load_defects4j, defects4j.ADVICE),
+    "condefects": Source(
+        condefects.find_condefects,
+        condefects_faults.load_condefects,
+        "put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects",
+    ),
+}
+
+
+def at_hand(names: Sequence[str], external: bool) -> tuple[list[str], dict[str, str]]:
+    """Which of some benchmarks can be used, and why the others cannot.
+
+    Without ``external`` only what is part of the repository, and the reader's own files, are used.
+    """
+    usable, left = [], {}
+    for name in names:
+        own = name.endswith(".jsonl") or name == EMBEDDED
+        if not own and not external:
+            left[name] = "set external to use it"
+        elif not own and SOURCES[name].find() is None:
+            left[name] = SOURCES[name].advice
+        else:
+            usable.append(name)
+    return usable, left
+
+
+def local_hash() -> str:
+    """SHA-256 of the names, sizes and places of the benchmarks that are at hand: what results depend on."""
+    found = {name: source.find() for name, source in SOURCES.items() if name != EMBEDDED}
+    sizes = {name: path.stat().st_size for name, path in found.items() if path and path.is_file()}
+    there = [f"{name} {sizes.get(name, condefects.local_hash())}" for name, path in sorted(found.items()) if path]
+    return hashlib.sha256("\n".join(there).encode()).hexdigest() if there else ""
+
+
+def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:
+    """A benchmark by name, or the reader's own file of faults (a path that ends in ``.jsonl``).
+
+    ``missing_code`` is what becomes of Defects4J's faults whose labels hold no code.
+
+    Raises
+    ------
+    StudyError
+        If it is unknown, not at hand (the message says how to get it), or malformed.
+    """
+    if name.endswith(".jsonl"):
+        if not Path(name).is_file():
+            raise StudyError(f"{name}: no such file of faults: check the parameter benchmarks")
+        return own_faults.load_own(Path(name))
+    check_name(name)
+    source = SOURCES[name]
+    path = source.find()
+    if path is None:
+        raise StudyError(f"benchmark {name} is not at hand: {source.advice}")
+    return defects4j.load_defects4j(path, missing_code) if name == "defects4j" else source.load(path)
+
+
+def check_name(name: str) -> str:
+    """The name of a known benchmark, or a file name of one's own."""
+    if name not in SOURCES and not name.endswith(".jsonl"):
+        known = ", ".join(SOURCES)
+        raise StudyError(f"unknown benchmark {name!r}{hint(name, SOURCES)}: one of {known}, or your own file.jsonl")
+    return name

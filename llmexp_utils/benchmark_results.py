@@ -1,0 +1,70 @@
+"""Results over several benchmarks: levels beside the floor, and differences to real faults only, each on its own.
+
+Benchmarks are never pooled: a fault of one says nothing about another, and their floors differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.metrics import random_floor
+from llmexp_utils.statistics import bands, compare, holm
+
+CELL = ["student", "n_real", "condition"]
+
+
+def levels(faults: pd.DataFrame, predictions: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """Top-1, Top-3, Top-5 and mean reciprocal rank of every cell, with Top-1's interval and the benchmark's floor.
+
+    Parameters
+    ----------
+    faults, predictions : DataFrame
+        Of :func:`llmexp_utils.metrics.per_fault`, and what it was given; with the column ``benchmark``.
+    draws, seed : int
+        Of the bootstrap over problems.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``condition``, ``floor`` (Top-1 of a random ranking), ``top1``, ``low``,
+        ``high``, ``top3``, ``top5``, ``mrr``, ``n_faults``, ``n_problems``, ``n_seeds``.
+    """
+    tables = []
+    for name, rows in faults.groupby("benchmark", sort=False):
+        once = predictions[predictions.benchmark == name].drop_duplicates("fault_id")
+        found = bands(rows, rng=np.random.default_rng(seed), by=CELL, draws=draws).rename(columns={"estimate": "top1"})
+        means = (
+            rows.groupby(CELL)[["top3", "top5", "reciprocal_rank"]]
+            .mean()
+            .reset_index()
+            .rename(columns={"reciprocal_rank": "mrr"})
+        )
+        table = found.merge(means, on=CELL, validate="one_to_one")
+        tables.append(table.assign(benchmark=name, floor=random_floor(once).top1.mean()))
+    columns = ["benchmark", *CELL, "floor", "top1", "low", "high", "top3", "top5", "mrr"]
+    return pd.concat(tables, ignore_index=True)[[*columns, "n_faults", "n_problems", "n_seeds"]]
+
+
+def differences(faults: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """Each condition minus real only (C0), and minus as many mutants (C2); Holm within a student, over all benchmarks.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``condition``, ``minus``, ``estimate``, ``low``, ``high``, ``p``,
+        ``p_holm``, ``n_faults``, ``n_problems``, ``n_seeds``.
+    """
+    tables = []
+    for name, rows in faults.groupby("benchmark", sort=False):
+        for base, part in (("C0", rows), ("C2", rows[rows.condition != "C0"])):
+            present = set(part.condition)
+            if base in present and len(present) > 1:
+                table = compare(part, baseline=base, rng=np.random.default_rng(seed), draws=draws)
+                tables.append(table.assign(benchmark=name, minus=base))
+    found = pd.concat(tables, ignore_index=True)
+    found = found[found.estimate.notna()].reset_index(drop=True)
+    for _, rows in found.groupby("student"):
+        found.loc[rows.index, "p_holm"] = holm(rows["p"])
+    columns = ["benchmark", *CELL, "minus", "estimate", "low", "high", "p", "p_holm"]
+    return found[[*columns, "n_faults", "n_problems", "n_seeds"]]

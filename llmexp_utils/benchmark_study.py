@@ -1,0 +1,147 @@
+"""One benchmark's way through the study: from its real faults to the training runs of every condition.
+
+What the notebook chooses is in :class:`Choices`; everything else is the study's own machinery, the same for every
+benchmark. Faults of HumanEval's own problems keep the frozen split and prompts, so that its recordings serve them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llmexp_utils import injection
+from llmexp_utils.benchmark_registry import load_benchmark
+from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
+from llmexp_utils.conditions import REAL_FREE, Cell, Pool, available
+from llmexp_utils.defects4j import Rule
+from llmexp_utils.errors import StudyError
+from llmexp_utils.examples import Ranking, load_examples, shown_first
+from llmexp_utils.fault_benchmarks import FaultBenchmark, refuse_shared_texts, shorter, split_groups
+from llmexp_utils.fault_pool import Pooled, examples_of, mutants_of, plan_of, pool_of
+from llmexp_utils.grid import Repeats, grid_cells
+from llmexp_utils.injection import Arm
+from llmexp_utils.sandbox import Limits
+from llmexp_utils.select import Embed
+
+FROZEN = ("humaneval", "humanevalpack-python")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is asked of every benchmark.
+
+    Attributes
+    ----------
+    arm : Arm
+        Who injects faults, and how.
+    samples : int
+        Answers a function.
+    mutants : int
+        Mutants a function.
+    max_lines : int
+        Longest function, in lines of the normal form.
+    n_functions : int
+        Most functions (tasks) that are drawn.
+    seed : int
+        Of every draw.
+    missing_code : {"next", "drop"}
+        See :func:`llmexp_utils.defects4j.load_defects4j`.
+    """
+
+    arm: Arm
+    samples: int
+    mutants: int
+    max_lines: int
+    n_functions: int
+    seed: int
+    missing_code: Rule = "next"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A benchmark with its groups, and the real faults that prompts show (``rankings`` name them)."""
+
+    benchmark: FaultBenchmark
+    groups: Mapping[str, int]
+    gold: pd.DataFrame
+    rankings: Mapping[str, Ranking]
+
+
+@dataclass(frozen=True)
+class BenchmarkPool(Pool):
+    """The pool of one benchmark, named in every prediction."""
+
+    name: str = ""
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """Columns that describe a cell in a prediction frame."""
+        return cell.facts | {"benchmark": self.name}
+
+
+def split_benchmark(name: str, choices: Choices, gold: Path, embed: Embed) -> Split:
+    """Load a benchmark, split it, choose the examples of its prompts.
+
+    Raises
+    ------
+    StudyError
+        If it is not at hand, malformed, or a text would be in two groups.
+    """
+    whole = load_benchmark(name, choices.missing_code)
+    benchmark = shorter(whole, choices.max_lines, choices.n_functions, choices.seed)
+    if name in FROZEN:
+        groups, rankings = load_groups(gold / "folds.json"), load_examples(gold / "examples.json", "semantic")
+        shown = gold_frame(read_gold(gold / "faults.jsonl"), load_humaneval())
+    else:
+        groups, shown = split_groups(benchmark), benchmark.faults
+        rankings = examples_of(benchmark, groups, embed, "semantic")
+    refuse_shared_texts(benchmark.faults, groups, benchmark.language)
+    return Split(benchmark, groups, shown, rankings)
+
+
+def recordings_of(name: str, folder: Path) -> Path:
+    """Folder of the answers for a benchmark: HumanEval's problems share theirs."""
+    return Path(folder) if name in FROZEN else Path(folder) / Path(name).stem
+
+
+def ask(split: Split, choices: Choices, recordings: Path, mode: str, base_url: str = "") -> pd.DataFrame:
+    """Candidate frame of the benchmark's functions, from recordings or from the generator."""
+    plan = plan_of(split.benchmark, split.groups, split.rankings, choices.samples, choices.seed)
+    folder = recordings_of(split.benchmark.name, recordings)
+    return injection.answers_of([choices.arm], replace(plan, gold=split.gold), folder, mode, base_url)
+
+
+def build_pool(
+    split: Split, candidates: pd.DataFrame, choices: Choices, limits: Limits, cache: Path, embed: Embed
+) -> Pooled:
+    """Validate what can be validated; see :func:`llmexp_utils.fault_pool.pool_of`."""
+    mutants = mutants_of(split.benchmark, choices.mutants, choices.seed)
+    real = set(split.benchmark.faults.fault_id)
+    shown = [fault_id for fault_id in shown_first(split.rankings) if fault_id in real]
+    return pool_of(split.benchmark, candidates, mutants, shown, limits, cache, embed)
+
+
+def cells_of(
+    pool: BenchmarkPool, conditions: Sequence[str], n_real: Sequence[int], n_added: int, arm: Arm, repeats: Repeats
+) -> list[Cell]:
+    """Cells of a benchmark: numbers beyond what its smallest fold has become all that it has.
+
+    Raises
+    ------
+    StudyError
+        If a fold has no fault of the arm, or no mutant.
+    """
+    has = available(pool, arm, repeats.folds)
+    sizes = sorted({min(size, int(has.real.min())) for size in n_real})
+    columns = {"C2": ["mutants"], "C5m": ["mutants"], "mix": ["mutants", "llm"]}
+    found = []
+    for condition in conditions:
+        most = min((int(has[column].min()) for column in columns.get(condition, ["llm"])), default=0)
+        added = min(n_added, int(has.llm.min()), int(has.mutants.min()))
+        if condition != "C0" and not (most and added):
+            raise StudyError(f"{pool.name} has no faults for {condition} in some fold: raise samples or n_functions")
+        found += grid_cells([condition], [0] if condition in REAL_FREE else sizes, added, arm, repeats)
+    return found

@@ -1,0 +1,87 @@
+"""Bring your own faults: a JSONL file with one fault a line, checked on load.
+
+``{"group": "project or problem", "language": "python", "correct": "def f...", "faulty": "def f..."}``; optionally
+``fault_id``, ``lines`` (1-based, in ``faulty`` as it stands in the file, which then has to be in normal form), and for
+Python ``test`` (defines ``check(candidate)``) with ``entry_point``. A group is never split.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.code import CodeError, changed_lines
+from llmexp_utils.errors import StudyError
+from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
+from llmexp_utils.languages import language
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class OwnFault(BaseModel):
+    """A row of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    group: Text
+    language: Literal["python", "java"]
+    correct: Text
+    faulty: Text
+    fault_id: str = ""
+    lines: list[Annotated[int, Field(ge=1)]] = []
+    test: str = ""
+    entry_point: str = ""
+
+
+def load_own(path: Path) -> FaultBenchmark:
+    """Read a file of faults in one language.
+
+    Raises
+    ------
+    StudyError
+        One line with the number of the row that is malformed, and why.
+    """
+    rows, functions, unit = [], [], {}
+    texts = Path(path).read_text(encoding="utf-8").splitlines()
+    if not texts:
+        raise StudyError(f"{path} is empty: give one fault a line")
+    languages = set()
+    for number, text in enumerate(texts, start=1):
+        try:
+            row = OwnFault.model_validate_json(text)
+            function, fault = _read(row, number)
+        except (ValidationError, CodeError, ValueError) as error:
+            raise StudyError(f"{path}, line {number}: {_reason(error)}") from None
+        languages.add(row.language)
+        unit[function.task_id] = row.group
+        functions.append(function)
+        rows.append(fault)
+    if len(languages) > 1:
+        raise StudyError(f"{path} mixes {' and '.join(sorted(languages))}: give one file a language")
+    return FaultBenchmark(Path(path).stem, languages.pop(), functions, fault_rows(rows), unit, {"rows": len(rows)})
+
+
+def _read(row: OwnFault, number: int) -> tuple[Function, dict[str, object]]:
+    normalise = language(row.language).normalise
+    correct, faulty = normalise(row.correct), normalise(row.faulty)
+    if row.test and not row.entry_point:
+        raise ValueError("a test needs entry_point, the function that it checks")
+    if row.lines and faulty.code != row.faulty:
+        raise ValueError("`lines` count lines of the normal form: leave them out, or give `faulty` in normal form")
+    lines = sorted(set(row.lines)) or changed_lines(correct.code, faulty.code)
+    if not lines or max(lines) > faulty.code.count("\n"):
+        raise ValueError(f"labels {lines} are no lines of the faulty text" if lines else "both versions are the same")
+    task_id = row.fault_id or f"{row.group}/{number}"
+    function = Function(task_id, row.entry_point, correct.preamble, correct.code, "", row.test, row.language)
+    fault = {"fault_id": f"{task_id}/real", "task_id": task_id, "code": faulty.code, "lines": lines}
+    return function, fault | {"correct": correct.code}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}"
+    return " ".join(str(error).split())

@@ -1,0 +1,166 @@
+"""Benchmarks of real faults: what loaders refuse, how splits are made, and published files where they are at hand."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llmexp_utils import benchmark_registry, defects4j
+from llmexp_utils.benchmark_registry import SOURCES, at_hand, load_benchmark
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.errors import StudyError
+from llmexp_utils.fault_benchmarks import (
+    FaultBenchmark,
+    fault_rows,
+    label_statistics,
+    refuse_shared_texts,
+    shorter,
+    split_groups,
+)
+from llmexp_utils.metrics import random_floor
+
+PUBLISHED = {  # faults, one line faulty, Top-1 of a random ranking: of the whole benchmark in normal form
+    "humanevalpack-python": (164, 0.884, 0.235),
+    "humanevalpack-java": (164, None, 0.128),
+    "humaneval-java": (162, None, 0.165),
+    "defects4j": (483, None, 0.113),
+    "condefects": (1107, None, None),
+}
+
+
+def row(**changes: object) -> dict[str, object]:
+    fault = {"group": "p", "language": "python", "correct": "def f(x):\n    return x\n"}
+    return fault | {"faulty": "def f(x):\n    return -x\n"} | changes
+
+
+def own(folder: Path, *rows: dict[str, object] | str) -> Path:
+    path = folder / "own.jsonl"
+    path.write_text("".join((text if isinstance(text, str) else json.dumps(text)) + "\n" for text in rows))
+    return path
+
+
+def many(units: dict[str, int], text: str = "") -> FaultBenchmark:
+    """Faults by unit; all texts differ unless ``text`` is given."""
+    names = [(unit, f"{unit}/{number}") for unit, count in units.items() for number in range(count)]
+    codes = [text or f"def f(x):\n    return x + {number}\n" for number in range(len(names))]
+    functions = [Function(task, "f", "", code, "", "") for (_, task), code in zip(names, codes, strict=True)]
+    rows = [
+        {"fault_id": f"{task}/real", "task_id": task, "code": code.replace("+", "-"), "lines": [2], "correct": code}
+        for (_, task), code in zip(names, codes, strict=True)
+    ]
+    return FaultBenchmark("made", "python", functions, fault_rows(rows), {task: unit for unit, task in names}, {})
+
+
+def test_own_faults_are_read_and_labelled(tmp_path: Path) -> None:
+    test = "def check(candidate):\n    assert candidate(1) == 1\n"
+    path = own(tmp_path, row(), row(group="q", fault_id="mine", test=test, entry_point="f"))
+    benchmark = load_benchmark(str(path))
+    assert benchmark.faults.lines.tolist() == [[2], [2]] and not benchmark.tested
+    assert benchmark.faults.task_id.tolist() == ["p/1", "mine"] and benchmark.unit == {"p/1": "p", "mine": "q"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("{", "line 2: row: Invalid JSON"),
+        (row(language="perl"), "line 2: language: Input should be 'python' or 'java'"),
+        (row(lables=[1]), "line 2: lables: Extra inputs are not permitted"),
+        (row(faulty="def f(x)\n"), "line 2: does not parse"),
+        (row(faulty="def f( x ):\n    return x\n"), "line 2: both versions are the same"),
+        (row(lines=[9]), r"line 2: labels \[9\] are no lines of the faulty text"),
+        (row(faulty="def f( x ):\n    return -x\n", lines=[2]), "line 2: `lines` count lines of the normal form"),
+        (row(test="def check(c): pass"), "line 2: a test needs entry_point"),
+        (
+            row(language="java", correct="int f() { return 1; }", faulty="int f() { return 2; }"),
+            "mixes java and python",
+        ),
+    ],
+)
+def test_a_malformed_row_is_named_by_its_line(tmp_path: Path, bad: dict[str, object] | str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        load_benchmark(str(own(tmp_path, row(), bad)))
+
+
+def test_names_that_are_unknown_or_not_at_hand_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
+    with pytest.raises(StudyError, match="unknown benchmark 'defects4'.*did you mean 'defects4j'"):
+        load_benchmark("defects4")
+    with pytest.raises(StudyError, match="not at hand: put single_function_repair.json"):
+        load_benchmark("defects4j")
+    with pytest.raises(StudyError, match="no such file of faults"):
+        load_benchmark("nowhere.jsonl")
+    assert at_hand(["humaneval", "defects4j"], external=True)[0] == ["humaneval"]
+    assert at_hand(["humaneval", "defects4j"], external=False)[1] == {"defects4j": "set external to use it"}
+    monkeypatch.setenv("LLMEXP_NO_HUB", "1")
+    assert benchmark_registry.local_hash() == ""
+
+
+def test_groups_keep_units_whole_and_are_of_about_equal_size() -> None:
+    benchmark = many({"a": 6, "b": 5, "c": 4, "d": 3, "e": 3, "f": 3})
+    groups = split_groups(benchmark)
+    by_unit = pd.Series(groups).groupby(lambda task: benchmark.unit[task]).nunique()
+    assert (by_unit == 1).all() and sorted(pd.Series(groups).value_counts()) == [3, 4, 5, 6, 6]
+    assert split_groups(benchmark) == groups
+    refuse_shared_texts(benchmark.faults, groups, "python")
+    assert label_statistics(benchmark, groups)["faults by fold"].count("/") == 4
+
+
+def test_units_that_share_a_text_are_in_one_group_or_refused() -> None:
+    benchmark = many({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1})
+    faults = benchmark.faults.copy()
+    faults.loc[5, "correct"] = faults.correct[0]
+    shared = FaultBenchmark("made", "python", benchmark.functions, faults, benchmark.unit, {})
+    groups = split_groups(shared)
+    assert groups["a/0"] == groups["f/0"]
+    with pytest.raises(StudyError, match="f/0/real and a/0/real share a text, but are in two groups"):
+        refuse_shared_texts(faults, groups | {"f/0": (groups["a/0"] + 1) % 5}, "python")
+    with pytest.raises(StudyError, match="has 4 separate units"):
+        split_groups(many({"a": 1, "b": 1, "c": 1, "d": 1}))
+
+
+def test_longer_functions_are_left_out_and_counted() -> None:
+    benchmark = many({"a": 3, "b": 3})
+    drawn = shorter(benchmark, 2, 4)
+    assert len(drawn.functions) == len(drawn.faults) == 4 and drawn.facts["not drawn"] == 2
+    assert shorter(benchmark, 1).facts["longer than 1 lines"] == 6
+    assert drawn.faults.task_id.tolist() == shorter(benchmark, 2, 4).faults.task_id.tolist()
+
+
+def test_labels_of_missing_code_go_to_the_next_line_with_code() -> None:
+    source = "int f() {\n    int x = 1;\n\n    // why\n    return x;\n}"
+    assert defects4j.code_labels(source, [2, 3, 4, 6]) == [2]
+    assert [defects4j.next_label(source, label) for label in (3, 4, 6)] == [3, 3, 3]
+
+
+def test_faults_with_labels_outside_are_refused() -> None:
+    fault = {"fault_id": "a", "task_id": "a", "code": "x\n", "lines": [2], "correct": "y\n"}
+    with pytest.raises(StudyError, match=r"fault a has labels \[2\] for 1 lines"):
+        fault_rows([fault])
+    with pytest.raises(StudyError, match="fault a is there twice"):
+        fault_rows([fault | {"lines": [1]}] * 2)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_files(name: str) -> None:
+    if SOURCES[name].find() is None:
+        pytest.skip(f"LLMEXP_DATA_DIR has no {name}")
+    benchmark = load_benchmark(name)
+    n, single, floor = PUBLISHED[name]
+    assert len(benchmark.faults) == n
+    if single:
+        assert (benchmark.faults.lines.map(len) == 1).mean() == pytest.approx(single, abs=0.01)
+    if floor:
+        assert random_floor(benchmark.faults.assign(n_lines=benchmark.faults.code.str.count("\n"))).top1.mean() == (
+            pytest.approx(floor, abs=0.001)
+        )
+    groups = split_groups(benchmark)
+    refuse_shared_texts(benchmark.faults, groups, benchmark.language)
+    assert label_statistics(benchmark, groups)["tests"] == ("yes" if name.startswith("humanevalpack") else "no")
+
+
+def test_rule_for_labels_without_code() -> None:
+    path = defects4j.find_defects4j()
+    if path is None:
+        pytest.skip("LLMEXP_DATA_DIR has no defects4j")
+    assert len(defects4j.load_defects4j(path, "drop").faults) == 483 - 53
