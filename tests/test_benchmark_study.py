@@ -1,0 +1,132 @@
+"""A benchmark's way through the study: pool, funnel, cells; results by benchmark with known answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmexp_utils import benchmark_results
+from llmexp_utils.benchmark_study import BenchmarkPool, cells_of, recordings_of
+from llmexp_utils.benchmarks import Function
+from llmexp_utils.errors import StudyError
+from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
+from llmexp_utils.fault_pool import mutants_of, pool_of
+from llmexp_utils.grid import Repeats, jobs_of
+from llmexp_utils.injection import parse_arm
+from llmexp_utils.metrics import per_fault
+from llmexp_utils.sandbox import Limits
+
+ARM = parse_arm("made/line/uniform")
+N = 10
+
+
+def correct(number: int) -> str:
+    return f"def f(x):\n    y = x + {number}\n    return y * 2\n"
+
+
+def made(test: str = "") -> FaultBenchmark:
+    """Ten functions with one real fault each."""
+    functions = [Function(f"T/{n}", "f", "", correct(n), "", test.format(n=n)) for n in range(N)]
+    rows = [
+        {
+            "fault_id": f"T/{n}/real",
+            "task_id": f"T/{n}",
+            "code": correct(n).replace("y * 2", "y"),
+            "lines": [3],
+            "correct": correct(n),
+        }
+        for n in range(N)
+    ]
+    return FaultBenchmark("made", "python", functions, fault_rows(rows), {f"T/{n}": f"T/{n}" for n in range(N)}, {})
+
+
+def answers() -> pd.DataFrame:
+    """Three answers a function: a fault, the same again, and one that passes every test."""
+    rows = []
+    for n in range(N):
+        fault, harmless = correct(n).replace("+", "-"), correct(n).replace("y * 2", "2 * y")
+        for sample, code in enumerate([fault, fault, harmless]):
+            name = f"T/{n}/made/line/uniform/{sample}"
+            rows.append({"candidate_id": name, "task_id": f"T/{n}", "status": "candidate", "code": code})
+    frame = pd.DataFrame(rows).assign(generator="made", form="line", policy="uniform", sample=0)
+    return frame.assign(correct=[correct(int(task_id[2:])) for task_id in frame.task_id])
+
+
+def embed(texts: list[str]) -> np.ndarray:
+    return np.array([[1.0, len(text)] for text in texts])
+
+
+def pooled(benchmark: FaultBenchmark, folder: Path):
+    mutants = mutants_of(benchmark, 2, 0)
+    return pool_of(benchmark, answers(), mutants, [], Limits(cpu=1), folder / "verdicts.jsonl", embed)
+
+
+def test_tests_decide_where_there_are_some(tmp_path: Path) -> None:
+    found = pooled(made("def check(c):\n    assert c(3) == (3 + {n}) * 2\n"), tmp_path)
+    counts = found.funnel[found.funnel.source == "llm"].set_index("stage")["count"].to_dict()
+    # T/0 adds nothing, so its "fault" passes too
+    assert counts == {
+        "made": 30,
+        "parses and differs": 30,
+        "compiles": 30,
+        "fails its tests": 18,
+        "small": 18,
+        "kept": 9,
+    }
+    assert found.faults.source.value_counts()["llm"] == 9
+
+
+def test_without_tests_the_harmless_are_kept_and_the_funnel_says_less(tmp_path: Path) -> None:
+    found = pooled(made(), tmp_path)
+    counts = found.funnel[found.funnel.source == "llm"].set_index("stage")["count"].to_dict()
+    assert counts == {"made": 30, "parses and differs": 30, "small": 30, "kept": 20}
+
+
+def test_cells_take_what_the_smallest_fold_has(tmp_path: Path) -> None:
+    found = pooled(made(), tmp_path)
+    groups = {f"T/{n}": n % 5 for n in range(N)}
+    pool = BenchmarkPool(found.faults, groups, [], "made")
+    repeats = Repeats([0, 1], [0])
+    cells = cells_of(pool, ["C0", "C2", "C3"], [4, 1000], 1000, ARM, repeats)
+    assert {cell.n_real for cell in cells} == {4, 6}
+    added = {
+        condition: {cell.n_added for cell in cells if cell.condition == condition} for condition in ("C0", "C2", "C3")
+    }
+    assert added["C0"] == {0} and added["C2"] == added["C3"] and len(added["C2"]) == 1
+    jobs = jobs_of(pool, cells)
+    assert {job.facts["benchmark"] for job in jobs} == {"made"} and all(len(job.test) == 2 for job in jobs)
+    empty = BenchmarkPool(found.faults[found.faults.source != "mutation"], groups, [], "made")
+    with pytest.raises(StudyError, match="made has no faults for C2 in some fold"):
+        cells_of(empty, ["C0", "C2"], [4], 8, ARM, repeats)
+
+
+def test_problems_of_humaneval_share_their_recordings() -> None:
+    assert recordings_of("humanevalpack-python", Path("r")) == Path("r")
+    assert recordings_of("defects4j", Path("r")) == Path("r/defects4j")
+    assert recordings_of("data/mine.jsonl", Path("r")) == Path("r/mine")
+
+
+def predictions() -> pd.DataFrame:
+    """Two benchmarks, eight faults each: C0 finds none, C3 all of the first and none of the second."""
+    rows = []
+    for benchmark, hit in (("one", True), ("two", False)):
+        for condition in ("C0", "C2", "C3"):
+            for n in range(8):
+                best = 1 if condition == "C3" and hit else 0
+                scores = [0.0, 0.0, 0.0, 0.0]
+                scores[best] = 1.0
+                fault = {"fault_id": f"{benchmark}/{n}", "task_id": f"{benchmark}/{n}", "scores": scores, "lines": [2]}
+                rows.append({"benchmark": benchmark, "student": "s", "n_real": 8, "condition": condition, **fault})
+    return pd.DataFrame(rows).assign(seed=0, n_added=0, n_lines=4)
+
+
+def test_results_by_benchmark_have_known_answers() -> None:
+    frame = predictions()
+    faults = per_fault(frame)
+    levels = benchmark_results.levels(faults, frame, 200, 0).set_index(["benchmark", "condition"])
+    assert levels.top1["one", "C3"] == 1.0 and levels.top1["two", "C3"] == 0.0 and (levels.floor == 0.25).all()
+    found = benchmark_results.differences(faults, 200, 0).set_index(["benchmark", "condition", "minus"])
+    assert found.estimate["one", "C3", "C0"] == found.estimate["one", "C3", "C2"] == 1.0
+    assert found.p_holm["one", "C3", "C0"] < 0.1 and found.p_holm["two", "C3", "C0"] == 1.0
+    assert set(found.reset_index().minus) == {"C0", "C2"} and (found.n_faults == 8).all()
