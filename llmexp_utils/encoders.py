@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmexp_utils.encoder_table import ENCODERS
 from llmexp_utils.errors import StudyError
 from llmexp_utils.line_windows import INDENT
 
@@ -20,6 +21,9 @@ MINILM_ASSET = "all-MiniLM-L6-v2"
 DEFAULT_WINDOW = 512  # where neither model nor tokenizer states a limit
 HUB_SECONDS = 5.0
 NO_LIMIT = 1_000_000  # tokenizers without a limit state an astronomic one
+CODET5P_EMBEDDING = "codet5p_embedding"
+SAFE: dict[str, Any] = {"trust_remote_code": False}  # without it the library asks on the screen, and waits
+LOCAL = SAFE | {"local_files_only": True}
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class EncoderChoice:
     Attributes
     ----------
     name : str
-        ``"minilm"`` (embedded), a folder, or a name on the model hub.
+        ``"minilm"`` (embedded), a folder, or a name on the model hub (:data:`llmexp_utils.encoder_table.ENCODERS`).
     window : int, optional
         Longest input in tokens; by default what the model allows.
     indent_tokens : bool
@@ -63,15 +67,12 @@ def load_encoder(choice: EncoderChoice | str) -> Encoder:
     StudyError
         If there is no such encoder, or it lacks what the student needs.
     """
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
     choice = as_choice(choice)
     source, options = locate(choice.name)
     with quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            backbone, info = AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **options)
+            backbone, info = _weights(source, options)
+            tokenizer = _tokenizer(source, options)
         except Exception as error:  # a dozen libraries' own classes, from a missing file to a corrupt one
             raise _no_encoder(choice.name, error) from error
         missing = [key for key in info["missing_keys"] if not key.startswith(("decoder.", "pooler."))]
@@ -116,16 +117,39 @@ def locate(name: str) -> tuple[str, dict[str, Any]]:
     if name == MINILM:
         from llmexp_utils.assets import fetch
 
-        return str(fetch(MINILM_ASSET)), {"local_files_only": True}
+        return str(fetch(MINILM_ASSET)), LOCAL
     if Path(name).is_dir():
-        return name, {"local_files_only": True}
+        return name, LOCAL
     try:
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
-            return name, {"local_files_only": True}
+            return name, LOCAL
         HfApi().model_info(name, timeout=HUB_SECONDS)  # one question: from_pretrained would ask for a minute
     except Exception as error:  # bad name, unknown model, no network, offline mode
         raise _no_encoder(name, error) from error
-    return name, {}
+    return name, SAFE
+
+
+def _weights(source: str, options: dict[str, Any]) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The model, and what its files lack."""
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModel, PreTrainedConfig, T5Config, T5EncoderModel
+
+    options = options | {"dtype": torch.float32, "output_loading_info": True}
+    config, _ = PreTrainedConfig.get_config_dict(source, local_files_only=options.get("local_files_only", False))
+    kind = config.get("model_type")
+    if kind == CODET5P_EMBEDDING:  # its own class is the library's T5 encoder and a projection that no student reads
+        plain = {name: value for name, value in config.items() if name not in ("model_type", "auto_map")}
+        model, info = T5EncoderModel.from_pretrained(source, config=T5Config(**plain), **options)
+        return model.encoder, info
+    if kind not in CONFIG_MAPPING and "auto_map" in config:
+        raise StudyError(f"it brings program code of its own, which is never run; take one of {', '.join(ENCODERS)}")
+    return AutoModel.from_pretrained(source, **options)
+
+
+def _tokenizer(source: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(source, **options)
 
 
 def _no_encoder(name: str, error: Exception) -> StudyError:
@@ -152,10 +176,12 @@ def _freeze(backbone: PreTrainedModel, layers: int, embeddings: bool) -> None:
         for name, module in backbone.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == depth
     )
+    below = True
     for parameter_name, parameter in backbone.named_parameters():
-        if parameter_name.startswith(f"{name}."):
-            break
-        parameter.requires_grad_(False)  # one trainable parameter down here would keep the whole backward pass
+        # One trainable parameter below the blocks would keep the whole backward pass; BART lists its norm last.
+        below = below and not parameter_name.startswith(f"{name}.")
+        if below or "embed" in parameter_name:
+            parameter.requires_grad_(False)
     blocks[:layers].requires_grad_(False)
 
 

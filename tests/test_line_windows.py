@@ -8,7 +8,7 @@ from tiny_encoders import FAMILIES, POSITIONS, make_encoder
 
 from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
-from llmexp_utils.line_windows import EncodedFunction, encode_functions, split_windows
+from llmexp_utils.line_windows import EncodedFunction, encode_functions, separator_id, split_windows
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,15 @@ def test_windows_overlap_and_read_a_line_where_it_has_more_context() -> None:
 
 @pytest.mark.parametrize(
     ("family", "first", "last"),
-    [("bert", "[CLS]", "[SEP]"), ("roberta", "<s>", "</s>"), ("t5", "", "</s>")],
+    [
+        ("bert", "[CLS]", "[SEP]"),
+        ("modernbert", "[CLS]", "[SEP]"),
+        ("roberta", "<s>", "</s>"),
+        ("codet5", "<s>", "</s>"),
+        ("codet5p-embedding", "<s>", "</s>"),
+        ("plbart", "<s>", "</s>"),
+        ("t5", "", "</s>"),
+    ],
 )
 def test_a_line_is_read_at_the_separator_that_follows_it(
     encoders: dict[str, str], family: str, first: str, last: str
@@ -54,10 +62,27 @@ def test_a_line_is_read_at_the_separator_that_follows_it(
 def test_the_window_is_what_the_position_table_holds(encoders: dict[str, str]) -> None:
     assert load_encoder(encoders["bert"]).window == POSITIONS
     assert load_encoder(encoders["roberta"]).window == POSITIONS - 2
-    assert load_encoder(encoders["t5"]).window == 512
+    assert load_encoder(encoders["plbart"]).window == load_encoder(encoders["modernbert"]).window == POSITIONS
+    assert load_encoder(encoders["t5"]).window == load_encoder(encoders["codet5"]).window == 512
     assert load_encoder(EncoderChoice(encoders["bert"], window=64)).window == 64
     with pytest.raises(StudyError, match="window is 131"):
         load_encoder(EncoderChoice(encoders["bert"], window=POSITIONS + 1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_reads_each_line_of_a_long_function_once(encoders: dict[str, str], family: str) -> None:
+    _, tokenizer, window = load_encoder(EncoderChoice(encoders[family], window=64))
+    code = "\n".join(["def f(a, b):", *(f"    a = a + b * {n}" for n in range(40)), "    return a"]) + "\n"
+    (function,) = encode_functions([code], tokenizer, window)
+    lines = [tokenizer(line, add_special_tokens=False)["input_ids"] for line in code.splitlines()]
+    assert len(function.windows) > 1 and function.shortened == 0 and function.size <= 64
+    assert len(set(function.reads)) == len(function.reads) == len(lines)
+    for (number, column), ids in zip(function.reads, lines, strict=True):
+        read = function.windows[number]
+        assert read[column] == separator_id(tokenizer)
+        assert read[column - len(ids) : column] == ids, "the whole line stands before its separator"
+    if tokenizer.cls_token_id is not None:
+        assert {read[0] for read in function.windows} == {tokenizer.cls_token_id}
 
 
 def test_a_line_longer_than_the_window_is_shortened_and_counted(encoders: dict[str, str]) -> None:

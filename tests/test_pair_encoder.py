@@ -64,6 +64,9 @@ def same(one: PairScores, other: PairScores) -> bool:
     [
         ("bert", ["[CLS]"], ["[SEP]"], ["[SEP]"]),
         ("roberta", ["<s>"], ["</s>", "</s>"], ["</s>"]),
+        ("codet5", ["<s>"], ["</s>", "</s>"], ["</s>"]),
+        ("plbart", ["<s>"], ["</s>", "</s>"], ["</s>"]),
+        ("modernbert", ["[CLS]"], ["[SEP]"], ["[SEP]"]),
         ("t5", [], ["</s>"], ["</s>"]),
     ],
 )
