@@ -1,4 +1,4 @@
-"""Hidden states of a frozen code model at the end of each line of a function.
+"""Hidden states of a frozen code model for each line of a function: at its last token, or their mean.
 
 The faulty versions of one function share most of their text with it, and a causal model reads from left to
 right. So the correct function and its versions are read in one pass: each version adds only its tokens from
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmexp_utils.errors import StudyError
+from llmexp_utils.reader import Pooling
 from llmexp_utils.reproducible import one_thread
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 TOKENS_A_PASS = 1024
 ATTENTION = "llmexp_segments"
+NOT_STEERED = ("softcap", "s_aux", "position_bias")  # terms of other attentions that would be left out in silence
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ def line_states(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     corrects: Sequence[str] | None = None,
+    pooling: Pooling = "last",
 ) -> list[np.ndarray]:
-    """Hidden state at the last token of each line, its newline included.
+    """Hidden state of each line: that of its last token, its newline included, or the mean over its tokens.
 
     Parameters
     ----------
@@ -84,6 +87,8 @@ def line_states(
         From :func:`llmexp_utils.lower_layers.load_lower_layers`.
     corrects : sequence of str, optional
         For each function, the correct one that it is a version of; None reads every function on its own.
+    pooling : {"last", "mean"}
+        See :class:`llmexp_utils.reader.Reader`.
 
     Returns
     -------
@@ -108,9 +113,8 @@ def line_states(
         for batch in _passes([read[code][0] for code in codes], [read[code][0] for code in corrects]):
             hidden = _forward(model, batch)
             for index, segment in batch.results:
-                ends = read[codes[index]][1]
-                shift = np.where(ends < segment.prefix, segment.base, segment.start - segment.prefix)
-                states[index] = _half(hidden[ends + shift])
+                _, starts, ends = read[codes[index]]
+                states[index] = _half(_pooled(hidden, segment, starts if pooling == "mean" else ends, ends))
     return states
 
 
@@ -134,6 +138,19 @@ def line_ends(code: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.searchsorted(stops, last, side="right")
 
 
+def line_starts(code: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Index of the token that holds the first character of each line of ``code``; arguments as in :func:`line_ends`.
+
+    Examples
+    --------
+    >>> line_starts("a\\nb c\\n", [(0, 2), (2, 3), (3, 5), (5, 6)]).tolist()
+    [0, 1]
+    """
+    sizes = [len(line) for line in code.splitlines(keepends=True)]
+    stops = np.maximum.accumulate([stop for _, stop in offsets])
+    return np.searchsorted(stops, np.cumsum([0, *sizes[:-1]]), side="right")
+
+
 def segment_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -152,6 +169,8 @@ def segment_attention(
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
+    if strange := [name for name in NOT_STEERED if unused.get(name) is not None]:
+        raise StudyError(f"the model's attention has {strange[0]!r}, which is not read here: take another model")
     pieces = []
     for part in segments or [Segment(0, query.shape[2])]:
         seen = [_part(part.base, part.base + part.prefix), _part(part.start, part.stop)]
@@ -212,15 +231,31 @@ def _use_segments(model: PreTrainedModel) -> None:
     model.set_attn_implementation(ATTENTION)
 
 
-def _tokenise(code: str, tokenizer: PreTrainedTokenizerFast, window: int) -> tuple[tuple[int, ...], np.ndarray]:
-    """Tokens of a function and the token at which each of its lines ends."""
+def _pooled(hidden: torch.Tensor, segment: Segment, starts: np.ndarray, ends: np.ndarray) -> torch.Tensor:
+    """Mean over the tokens ``starts`` to ``ends`` of each line, which are counted in the version itself."""
+    import torch
+
+    def rows(tokens: np.ndarray) -> np.ndarray:
+        return tokens + np.where(tokens < segment.prefix, segment.base, segment.start - segment.prefix)
+
+    if starts is ends:
+        return hidden[rows(ends)]
+    means = [hidden[rows(np.arange(first, last + 1))].mean(dim=0) for first, last in zip(starts, ends, strict=True)]
+    return torch.stack(means)
+
+
+def _tokenise(
+    code: str, tokenizer: PreTrainedTokenizerFast, window: int
+) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+    """Tokens of a function, and the tokens at which each of its lines starts and ends."""
     if not code:
         raise StudyError("a function without text has no lines: drop it")
     encoded = tokenizer(code, return_offsets_mapping=True)
     tokens = tuple(encoded["input_ids"])
     if len(tokens) > window:
         raise StudyError(f"a function has {len(tokens)} tokens, the model reads {window}: drop it or split it")
-    return tokens, line_ends(code, encoded["offset_mapping"])
+    offsets = encoded["offset_mapping"]
+    return tokens, line_starts(code, offsets), line_ends(code, offsets)
 
 
 def _window(model: PreTrainedModel) -> int:

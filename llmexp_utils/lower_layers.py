@@ -1,4 +1,4 @@
-"""The lower layers of a frozen code model: cut out of a GGUF file once, kept as a small copy."""
+"""The lower layers of a frozen code model: cut out of a GGUF file or a folder once, kept as a small copy."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LAYERS = 16
+BLOCKS = ("layers", "h")  # what builds call their blocks, and the norm after them
+NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
+SAMPLE = "def f(a, b):\n    while a < b:\n        a = a * 2\n    return a\n"
+CLOSE = 0.01  # of the largest state: float16 copies round more than two ways to attend
 
 
 def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -45,17 +49,9 @@ def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrai
     Raises
     ------
     StudyError
-        If the source is missing, is no decoder of the Llama and Qwen build, or has fewer blocks.
+        If the source is missing, is no decoder whose attention can be steered, or has fewer blocks.
     """
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    folder = lower_layers_folder(source, layers)
-    with _no_progress_bars():
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    model.norm = torch.nn.Identity()
-    return model, tokenizer
+    return _load(lower_layers_folder(source, layers))
 
 
 def lower_layers_folder(source: str | Path, layers: int = LAYERS) -> Path:
@@ -104,13 +100,19 @@ def _extract(source: Path, layers: int, target: Path) -> None:
         weights = tokens | {"quantization_config": GgufConfig(dequantize=True)}
     else:
         place, tokens, weights = source, {}, {}
-    tokenizer = AutoTokenizer.from_pretrained(place, **tokens)
-    model = _cut(AutoModel.from_pretrained(place, dtype=torch.float32, **weights), layers, source)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **tokens)
+        whole = AutoModel.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **weights)
+    except Exception as error:  # a dozen libraries' own classes, from a missing file to a foreign format
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StudyError(f"{source} cannot be read as a causal language model ({reason})") from error
+    model = _cut(whole, layers, source)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         with _no_progress_bars():
             model.to(torch.float16).save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
+        _check_reading(temporary, source)
         os.chmod(temporary, 0o755)
         os.replace(temporary, target)
     except BaseException:
@@ -118,22 +120,59 @@ def _extract(source: Path, layers: int, target: Path) -> None:
         raise
 
 
+def _load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    with _no_progress_bars():
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    setattr(model, next(name for name in NORMS if hasattr(model, name)), torch.nn.Identity())
+    return model, tokenizer
+
+
+def _check_reading(folder: Path, source: Path) -> None:
+    """Read a few lines in the study's way and in the library's: an attention with terms of its own would differ."""
+    import torch
+
+    from llmexp_utils.hidden_states import line_ends, line_states
+
+    model, tokenizer = _load(folder)
+    if not tokenizer.is_fast:
+        raise StudyError(f"{source}: its tokenizer does not say where a token stands; take a model with tokenizer.json")
+    versions = [SAMPLE, SAMPLE.replace("2", "3")]
+    expected = []
+    for code in versions:
+        encoded = tokenizer(code, return_offsets_mapping=True)
+        with torch.inference_mode():
+            states = model(torch.tensor([encoded["input_ids"]]), use_cache=False).last_hidden_state[0]
+        expected.append(states[line_ends(code, encoded["offset_mapping"])].numpy())
+    found = line_states(versions, model, tokenizer, [SAMPLE] * 2)
+    if any(abs(one - other).max() > CLOSE * abs(other).max() for one, other in zip(found, expected, strict=True)):
+        raise StudyError(f"{source}: {type(model).__name__} attends in a way that is not read here: take another model")
+
+
 def _cut(model: PreTrainedModel, layers: int, source: Path) -> PreTrainedModel:
     """A model with the lower blocks of ``model``, sharing its weights but not its quantisation config."""
     import torch
     from transformers import AutoModel
 
-    if not all(hasattr(model, name) for name in ("layers", "norm", "embed_tokens")):
-        raise StudyError(f"{source}: {type(model).__name__} is not a decoder of the Llama or Qwen build: use one")
-    if not 1 <= layers <= len(model.layers):
-        raise StudyError(f"{source} has {len(model.layers)} layers: ask for 1 to {len(model.layers)}, not {layers}")
+    blocks, norm = (next((name for name in names if hasattr(model, name)), None) for names in (BLOCKS, NORMS))
+    if not (blocks and norm and model._supports_attention_backend):
+        raise StudyError(
+            f"{source}: {type(model).__name__} is not a decoder whose attention can be steered: "
+            "take one of the Llama, Qwen, StarCoder2, Phi, GPT-NeoX or GPT-2 build"
+        )
+    depth = len(getattr(model, blocks))
+    if not 1 <= layers <= depth:
+        raise StudyError(f"{source} has {depth} layers: ask for 1 to {depth}, not {layers}")
     config = copy.deepcopy(model.config)
     config.num_hidden_layers = layers
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:layers]
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    model.layers = model.layers[:layers]
+    setattr(model, blocks, getattr(model, blocks)[:layers])
     with torch.device("meta"):  # the structure alone, no memory
         plain = AutoModel.from_config(config)
     plain.load_state_dict(model.state_dict(), assign=True)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from llmexp_utils.clone_types import normal_tokens
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.reader import DEFAULT_READER, Reader
 
 Scores = np.ndarray
 
@@ -81,7 +82,7 @@ class UntouchedCosine:
     @property
     def identity(self) -> dict[str, Any]:
         """The weights, and the code that reads and compares."""
-        modules = ("embeddings", "hidden_states", "lower_layers", "pair_baselines", "pair_head", "states")
+        modules = ("embeddings", "hidden_states", "lower_layers", "pair_baselines", "pair_head", "reader", "states")
         return {"weights": self.weights, "code": modules_hash(modules)}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
@@ -95,14 +96,12 @@ class UntouchedCosine:
         return ((left * right).sum(axis=1) / lengths)[:, None]
 
 
-def baselines(cache: Path) -> list[TokenOverlap | AlwaysClone | UntouchedCosine]:
-    """All baselines, with the embedded code model's vectors and the embedded encoder's."""
+def baselines(cache: Path, reader: Reader = DEFAULT_READER) -> list[TokenOverlap | AlwaysClone | UntouchedCosine]:
+    """All baselines, with the vectors of the frozen code model and of the embedded encoder."""
     from llmexp_utils.embeddings import embedder
     from llmexp_utils.encoders import MINILM, weights_id
-    from llmexp_utils.lower_layers import model_id
     from llmexp_utils.pair_students import vectors_of
-    from llmexp_utils.states import GENERATOR, weights
 
-    frozen = UntouchedCosine("cosine-frozen-llm", model_id(weights(GENERATOR)), lambda codes: vectors_of(codes, cache))
+    frozen = UntouchedCosine("cosine-frozen-llm", reader.identity, lambda codes: vectors_of(codes, cache, reader))
     encoder = UntouchedCosine("cosine-minilm", weights_id(MINILM), embedder(cache / "embeddings.npz"))
     return [AlwaysClone(), TokenOverlap(), frozen, encoder]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from llmexp_utils.freshness import modules_hash
 from llmexp_utils.pair_inputs import Head
+from llmexp_utils.reader import DEFAULT_READER, Reader
 from llmexp_utils.small_training import Settings
 from llmexp_utils.students import FineTunedEncoder
 
@@ -29,16 +30,14 @@ class FrozenPairs:
 
     cache: str
     settings: Settings
+    reader: Reader = DEFAULT_READER
     name: str = "frozen-llm-pairs"
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the scores, apart from data and seed: settings, weights, code, library."""
-        from llmexp_utils.lower_layers import model_id
-        from llmexp_utils.states import GENERATOR, weights
-
-        code = modules_hash(("hidden_states", "lower_layers", "pair_head", "small_training", "states"))
-        return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
+        code = modules_hash(("hidden_states", "lower_layers", "pair_head", "reader", "small_training", "states"))
+        return asdict(self.settings) | {"states": self.reader.identity, "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Train on ``train``; one array with one score for each pair of ``dev`` and of ``test``."""
@@ -49,7 +48,10 @@ class FrozenPairs:
         return dev_scores[:, None], test_scores[:, None]
 
     def _sides(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        left, right = (vectors_of(list(frame[side]), Path(self.cache), 1, progress=False) for side in ("left", "right"))
+        left, right = (
+            vectors_of(list(frame[side]), Path(self.cache), self.reader, workers=1, progress=False)
+            for side in ("left", "right")
+        )
         return left, right
 
 
@@ -80,7 +82,9 @@ class FineTunedPairs(FineTunedEncoder):
         return truncated_share(pairs, self.encoder, self.head)
 
 
-def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bool = True) -> np.ndarray:
+def vectors_of(
+    codes: Sequence[str], cache: Path, reader: Reader = DEFAULT_READER, workers: int = 2, progress: bool = True
+) -> np.ndarray:
     """Vectors (n, 2 * hidden) of functions, each read on its own, from the store or now.
 
     Parameters
@@ -89,6 +93,8 @@ def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bo
         Functions.
     cache : Path
         Folder of the stores of line states.
+    reader : Reader
+        The model, the layer and the pooling.
     workers : int
         Processes of one thread each.
     progress : bool
@@ -97,4 +103,4 @@ def vectors_of(codes: Sequence[str], cache: Path, workers: int = 2, progress: bo
     from llmexp_utils.pair_head import function_vectors
     from llmexp_utils.states import line_states_of
 
-    return function_vectors(line_states_of(list(codes), list(codes), cache, workers=workers, progress=progress))
+    return function_vectors(line_states_of(list(codes), list(codes), cache, reader, workers, progress))

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-GENERATOR = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+from llmexp_utils.reader import DEFAULT_READER, Reader, weights
+
 FUNCTIONS_A_TASK = 24
 
 
@@ -75,7 +76,7 @@ def line_states_of(
     codes: Sequence[str],
     corrects: Sequence[str],
     cache: Path,
-    source: str | Path = GENERATOR,
+    reader: Reader = DEFAULT_READER,
     workers: int = 2,
     progress: bool = True,
 ) -> list[np.ndarray]:
@@ -87,8 +88,8 @@ def line_states_of(
         Faulty functions and the correct ones that they are versions of, in normal form.
     cache : Path
         Folder of the stores.
-    source : str or Path
-        Name of an embedded GGUF file, or what :func:`llmexp_utils.lower_layers.load_lower_layers` takes.
+    reader : Reader
+        The model, the layer and the pooling.
     workers : int
         Processes of one thread each; one reads in this process.
 
@@ -99,13 +100,13 @@ def line_states_of(
     """
     import filelock
 
-    from llmexp_utils.lower_layers import model_id
-
-    path = weights(source)
-    model, hidden = model_id(path), _hidden_size(path)
-    folder = Path(cache) / "states" / model[:16]
+    model, path = reader.identity, weights(reader.model)
+    folder = (
+        Path(cache) / "states" / (model[:16] + model[24:])
+    )  # a short hash, and the pooling if it is not the usual one
     pairs = list(zip(codes, corrects, strict=True))
     keys = [pair_key(model, correct, code) for code, correct in pairs]
+    hidden = _hidden_size(path, reader.layers)
     store = StateStore(folder, hidden)
     if all(key in store for key in keys):
         return store.get(keys)
@@ -113,57 +114,49 @@ def line_states_of(
         store = StateStore(folder, hidden)  # another process may have read some of them meanwhile
         wanted = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in store}
         if wanted:
-            _read(wanted, store, path, workers, progress)
+            _read(wanted, store, reader, workers, progress)
     return store.get(keys)
 
 
-def _read(wanted: dict[str, tuple[str, str]], store: StateStore, path: Path, workers: int, progress: bool) -> None:
+def _read(wanted: dict[str, tuple[str, str]], store: StateStore, reader: Reader, workers: int, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     by_correct = sorted(wanted, key=lambda key: wanted[key][1])  # versions of one function share its reading
     parts = [by_correct[start : start + FUNCTIONS_A_TASK] for start in range(0, len(by_correct), FUNCTIONS_A_TASK)]
     tasks = [[(key, *wanted[key]) for key in part] for part in parts]
     with tqdm(total=len(wanted), desc="reading functions", unit="function", disable=not progress) as bar:
-        for keys, states in _results(tasks, path, workers):
+        for keys, states in _results(tasks, reader, workers):
             store.add(keys, states)
             bar.update(len(keys))
 
 
-def _results(tasks: list, path: Path, workers: int) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+def _results(tasks: list, reader: Reader, workers: int) -> Iterator[tuple[list[str], list[np.ndarray]]]:
     if workers == 1 or len(tasks) == 1:
-        yield from (_read_task(path, task) for task in tasks)
+        yield from (_read_task(reader, task) for task in tasks)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
-        yield from pool.map(_read_task, [path] * len(tasks), tasks)
+        yield from pool.map(_read_task, [reader] * len(tasks), tasks)
 
 
-def _read_task(path: Path, task: list[tuple[str, str, str]]) -> tuple[list[str], list[np.ndarray]]:
+def _read_task(reader: Reader, task: list[tuple[str, str, str]]) -> tuple[list[str], list[np.ndarray]]:
     from llmexp_utils.hidden_states import line_states
 
     keys, codes, corrects = (list(column) for column in zip(*task, strict=True))
-    model, tokenizer = _loaded(path)
-    return keys, line_states(codes, model, tokenizer, corrects)
+    model, tokenizer = _loaded(weights(reader.model), reader.layers)
+    return keys, line_states(codes, model, tokenizer, corrects, reader.pooling)
 
 
 @remember
-def _loaded(path: Path) -> tuple:
+def _loaded(path: Path, layers: int) -> tuple:
     """Model and tokenizer, loaded once a process."""
     from llmexp_utils.lower_layers import load_lower_layers
 
-    return load_lower_layers(path)
+    return load_lower_layers(path, layers)
 
 
-def weights(source: str | Path) -> Path:
-    """Path of the weights: ``source`` itself, or the embedded file of that name."""
-    if Path(source).exists():
-        return Path(source)
-    from llmexp_utils.assets import fetch
-
-    return fetch(str(source))
-
-
-def _hidden_size(path: Path) -> int:
+def _hidden_size(path: Path, layers: int) -> int:
     from llmexp_utils.lower_layers import lower_layers_folder
 
-    return json.loads((lower_layers_folder(path) / "config.json").read_text())["hidden_size"]
+    config = json.loads((lower_layers_folder(path, layers) / "config.json").read_text())
+    return config["hidden_size"] if "hidden_size" in config else config["n_embd"]  # GPT-2 has its own word

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.reader import DEFAULT_READER, Reader
 from llmexp_utils.small_training import Settings
 
 Scores = Sequence[np.ndarray]
@@ -27,16 +28,14 @@ class FrozenLLM:
 
     cache: str
     settings: Settings
+    reader: Reader = DEFAULT_READER
     name: str = "frozen-llm"
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the scores, apart from data and seed: settings, weights, code, library."""
-        from llmexp_utils.lower_layers import model_id
-        from llmexp_utils.states import GENERATOR, weights
-
-        code = modules_hash(("adapter", "hidden_states", "lower_layers", "small_training", "states"))
-        return asdict(self.settings) | {"states": model_id(weights(GENERATOR)), "code": code, "torch": version("torch")}
+        code = modules_hash(("adapter", "hidden_states", "lower_layers", "reader", "small_training", "states"))
+        return asdict(self.settings) | {"states": self.reader.identity, "code": code, "torch": version("torch")}
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Train on ``train``; scores of the lines of the dev and of the test faults."""
@@ -48,7 +47,9 @@ class FrozenLLM:
     def _states(self, frame: pd.DataFrame) -> list[np.ndarray]:
         from llmexp_utils.states import line_states_of
 
-        return line_states_of(list(frame.code), list(frame.correct), Path(self.cache), workers=1, progress=False)
+        return line_states_of(
+            list(frame.code), list(frame.correct), Path(self.cache), self.reader, workers=1, progress=False
+        )
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,28 @@ def test_result_repeats_and_threads_are_left_as_they_were(reader):
     assert all(map(np.array_equal, one, two)) and torch.get_num_threads() == threads
 
 
+def test_a_mean_is_over_the_tokens_that_hold_a_character_of_the_line(reader):
+    model, tokenizer = reader
+    together = line_states(VERSIONS, *reader, corrects=[F] * len(VERSIONS), pooling="mean")
+    model.set_attn_implementation("sdpa")
+    for code, states in zip(VERSIONS, together, strict=True):
+        encoded = tokenizer(code, return_offsets_mapping=True)
+        with torch.no_grad():
+            whole = model(torch.tensor([encoded["input_ids"]])).last_hidden_state[0].numpy()
+        start, expected = 0, []
+        for line in code.splitlines(keepends=True):
+            held = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < start + len(line) and b > start]
+            expected.append(whole[held].mean(axis=0))
+            start += len(line)
+        np.testing.assert_allclose(states, np.stack(expected), rtol=2e-3, atol=2e-3)
+
+
+def test_a_mean_too_does_not_depend_on_what_is_read_beside_it(reader):
+    together = line_states(VERSIONS, *reader, corrects=[F] * len(VERSIONS), pooling="mean")
+    for code, states in zip(VERSIONS, together, strict=True):
+        assert np.array_equal(states, line_states([code], *reader, corrects=[F], pooling="mean")[0])
+
+
 @pytest.mark.parametrize(
     ("code", "offsets", "expected"),
     [

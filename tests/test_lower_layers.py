@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from tiny_decoder import TEXTS, make_decoder
+from tiny_decoder import BUILDS, TEXTS, make_decoder
 
 from llmexp_utils import lower_layers
 from llmexp_utils.errors import StudyError
@@ -26,6 +26,41 @@ def test_state_is_that_of_the_whole_model_after_the_last_kept_block(source, cach
         state = model(tokens).last_hidden_state
         expected = whole(tokens, output_hidden_states=True).hidden_states[2]
     torch.testing.assert_close(state, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_decoders_of_several_builds_are_read_as_the_library_reads_them(tmp_path, cache, build):
+    from transformers import AutoModel
+
+    from llmexp_utils.hidden_states import line_states
+
+    source = make_decoder(tmp_path / "model", build=build)
+    model, tokenizer = lower_layers.load_lower_layers(source, 2)
+    whole = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
+    other = TEXTS[0].replace("2", "3")
+    for code, states in zip([TEXTS[0], other], line_states([TEXTS[0], other], model, tokenizer, [TEXTS[0]] * 2)):
+        tokens = tokenizer(code, return_tensors="pt").input_ids
+        with torch.no_grad():
+            expected = whole(tokens, output_hidden_states=True).hidden_states[2][0, -1]
+        torch.testing.assert_close(torch.from_numpy(states[-1]).float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_an_attention_with_terms_of_its_own_is_refused(tmp_path, cache, monkeypatch):
+    from llmexp_utils import hidden_states
+
+    plain = hidden_states.segment_attention
+    monkeypatch.setattr(
+        hidden_states, "segment_attention", lambda *given, **named: plain(*given, **named | {"softcap": 30.0})
+    )
+    source = make_decoder(tmp_path / "model")
+    with pytest.raises(StudyError, match="has 'softcap', which is not read here"):
+        lower_layers.load_lower_layers(source, 2)
+    monkeypatch.setattr(
+        hidden_states, "segment_attention", lambda *given, **named: plain(*given, **named | {"scaling": 3.0})
+    )
+    with pytest.raises(StudyError, match="Qwen2Model attends in a way that is not read here"):
+        lower_layers.load_lower_layers(source, 2)
+    assert not [path for path in (cache / "lower_layers").iterdir() if path.is_dir()]
 
 
 def test_copy_is_made_once_and_left_complete(source, cache, monkeypatch):

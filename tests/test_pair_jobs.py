@@ -103,7 +103,7 @@ def test_every_fold_tests_on_the_external_pairs_and_learns_from_none():
 
 
 def test_the_frozen_student_scores_every_pair_the_same_in_both_orders(tmp_path, monkeypatch):
-    def states_of(codes, corrects, cache, workers, progress):
+    def states_of(codes, corrects, cache, reader, workers, progress):
         assert codes == corrects, "each function is read on its own"
         digits = [sum(int(letter) for letter in code if letter.isdigit()) for code in codes]
         return [np.random.default_rng(digit).normal(size=(2, 6)).astype(np.float16) for digit in digits]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from llmexp_utils.reader import Reader
 from llmexp_utils.states import StateStore, line_states_of, pair_key
 
 
@@ -59,13 +60,32 @@ def test_states_of_a_real_decoder_are_read_once(tmp_path, cache, monkeypatch):
 
     from llmexp_utils import states
 
-    source = make_decoder(tmp_path / "model", layers=17)
+    reader = Reader(str(make_decoder(tmp_path / "model")), layers=2)
     correct = "def f(x):\n    return x + 1\n"
     codes = [correct.replace("+", sign) for sign in "-*/"]
-    first = line_states_of(codes, [correct] * 3, tmp_path / "cache", source, workers=1, progress=False)
+    first = line_states_of(codes, [correct] * 3, tmp_path / "cache", reader, workers=1, progress=False)
     assert [one.shape[0] for one in first] == [2, 2, 2]
     assert not np.array_equal(first[0][1], first[1][1])
     monkeypatch.setattr(states, "_read", lambda *args: pytest.fail("read twice"))
-    again = line_states_of(codes[::-1], [correct] * 3, tmp_path / "cache", source, workers=1, progress=False)
+    again = line_states_of(codes[::-1], [correct] * 3, tmp_path / "cache", reader, workers=1, progress=False)
     for one, other in zip(again[::-1], first, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_usual_states_are_known_by_model_and_layers_alone_and_a_mean_has_a_place_of_its_own(tmp_path, cache):
+    """What was read before there was a choice stays known."""
+    from tiny_decoder import make_decoder
+
+    from llmexp_utils.lower_layers import model_id
+
+    source = make_decoder(tmp_path / "model")
+    code = "def f(x):\n    return x + 1\n"
+    read = {}
+    for layers, pooling in [(2, "last"), (2, "mean"), (1, "last")]:
+        reader = Reader(str(source), layers, pooling)
+        (read[layers, pooling],) = line_states_of([code], [code], tmp_path, reader, workers=1, progress=False)
+    folders = {path.name for path in (tmp_path / "states").iterdir()}
+    two, one = model_id(source, 2), model_id(source, 1)
+    assert folders == {two[:16], f"{two[:16]}-mean", one[:16]}
+    assert pair_key(two, code, code) in StateStore(tmp_path / "states" / two[:16], 32)
+    assert len({states.tobytes() for states in read.values()}) == 3
