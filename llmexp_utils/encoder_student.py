@@ -7,6 +7,7 @@ each line are followed by a separator, at which the line's logit is read (``line
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from llmexp_utils.encoders import MINILM, EncoderChoice, as_choice, load_encoder
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fine_tuning import checkpoints, fine_tune, training_arguments
 from llmexp_utils.line_classifier import LineClassifier, LineItem, collate, score_lines
-from llmexp_utils.line_windows import encode_functions
+from llmexp_utils.line_windows import EncodedFunction, encode_functions
 from llmexp_utils.reproducible import seeded
 
 
@@ -74,6 +75,20 @@ def train_and_score(
         return _train_and_score(train, dev, test, arguments, as_choice(encoder))
 
 
+class WindowUse(NamedTuple):
+    """Share of functions that need more than one window, and number of lines that exceed one and lose their end."""
+
+    split_share: float
+    shortened: int
+
+
+def window_use(codes: Sequence[str], encoder: EncoderChoice | str = MINILM) -> WindowUse:
+    """How functions fit into an encoder's window; what needs several windows is read in several, nothing is cut."""
+    choice = as_choice(encoder)
+    _, tokenizer, window = load_encoder(choice)
+    return _use(encode_functions(codes, tokenizer, window, choice.indent_tokens))
+
+
 def _train_and_score(
     train: pd.DataFrame,
     dev: pd.DataFrame,
@@ -87,15 +102,18 @@ def _train_and_score(
     backbone, tokenizer, window = load_encoder(choice)
     model = LineClassifier(backbone)
     encoded = [encode_functions(frame["code"], tokenizer, window, choice.indent_tokens) for frame in frames.values()]
-    functions = [function for part in encoded for function in part]
-    share = float(np.mean([len(function.windows) > 1 for function in functions]))
-    shortened = sum(function.shortened for function in functions)
+    use = _use([function for part in encoded for function in part])
     items = [LineItem(function, lines) for function, lines in zip(encoded[0], train["lines"], strict=True)]
     pad = tokenizer.pad_token_id or 0
     with checkpoints(arguments, asdict(choice), *map(_content, frames.values())) as folder:
         fine_tune(model, items, lambda batch: collate(batch, pad), arguments, folder)
         scores = [score_lines(model, part, pad) for part in encoded[1:]]
-    return LineScores(scores[1], scores[0], share, shortened)
+    return LineScores(scores[1], scores[0], use.split_share, use.shortened)
+
+
+def _use(functions: Sequence[EncodedFunction]) -> WindowUse:
+    split = [len(function.windows) > 1 for function in functions]
+    return WindowUse(float(np.mean(split)), sum(function.shortened for function in functions))
 
 
 def _content(frame: pd.DataFrame) -> list[list]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ import pandas as pd
 from llmexp_utils.freshness import modules_hash
 from llmexp_utils.reader import DEFAULT_READER, Reader
 from llmexp_utils.small_training import Settings
+
+if TYPE_CHECKING:
+    from llmexp_utils.encoder_student import WindowUse
 
 Scores = Sequence[np.ndarray]
 
@@ -111,3 +114,9 @@ class FineTuned(FineTunedEncoder):
 
         scores = train_and_score(train, dev, test, **self.settings, seed=seed, output_dir=self.checkpoints)
         return scores.dev, scores.test
+
+    def window_use(self, codes: Sequence[str]) -> WindowUse:
+        """Share of the functions that need more than one window, and the number of lines that lose their end."""
+        from llmexp_utils.encoder_student import window_use
+
+        return window_use(codes, self.encoder)

@@ -88,6 +88,14 @@ def test_the_loss_spreads_its_mass_over_the_labelled_lines(encoders: dict[str, s
     torch.testing.assert_close(output["loss"], -((first[0] + first[2]) / 2 + second[1]) / 2)
 
 
+def test_how_functions_fit_is_told(encoders: dict[str, str]) -> None:
+    short, long, wide = "def f(a):\n    return a\n", "a = 1\n" * 20, "def f(a):\n    a = " + " + ".join("a" * 40) + "\n"
+    choice = EncoderChoice(encoders["bert"], window=32)
+    assert encoder_student.window_use([short, long, short, long], choice) == (0.5, 0)
+    assert encoder_student.window_use([short, wide], choice).shortened == 1
+    assert encoder_student.window_use([short, long, wide], encoders["t5"]) == (0, 0)
+
+
 def test_a_function_over_the_window_is_ranked_whole(run: Callable[..., LineScores], encoders: dict[str, str]) -> None:
     choice = EncoderChoice(encoders["bert"], window=32)
     scores = run(encoder=choice, **LEARN)
