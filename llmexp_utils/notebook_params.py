@@ -159,6 +159,9 @@ class Finetuning(Common):
     arm_added: Annotated[list[Count], Field(min_length=1), Once]
     folds: Annotated[list[Fold], Field(min_length=1), Once]
     seeds: Annotated[list[Whole], Field(min_length=1), Once]
+    frozen_model: str
+    frozen_layers: Count
+    frozen_pooling: Literal["last", "mean"]
     steps: Count
     batch_size: Count
     learning_rate: Rate
@@ -172,7 +175,7 @@ class Finetuning(Common):
     cache: str
 
 
-class FinetuneFaultLocalization(Finetuning):
+class FinetuneFaultLocalization(Finetuning, Reporting):
     """Students of fault localization."""
 
     notebook: ClassVar[str] = "05_finetune_fault_localization"
@@ -183,6 +186,7 @@ class FinetuneFaultLocalization(Finetuning):
     sweep_real: Count
     sweep_added: Annotated[list[Count], Once]
     arms: Annotated[list[ArmName], Once]
+    layers: Annotated[list[Count], Once]
     encoder_conditions: Annotated[list[Condition], Once]
     predictions: Writes
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmexp_utils import benchmarks, cloning, injection, llm
+from llmexp_utils import benchmarks, cloning, injection, llm, reader
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples
@@ -230,6 +230,7 @@ def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gol
 
 
 def _finetune(study: Study, p: Finetuning) -> Iterator[str]:
+    yield from _lines(reader.check_model, p.frozen_model, study.root)
     if p.encoder_conditions and p.encoder_seeds:
         yield from _lines(_check_encoder, p.encoder, study.root)
     path = EXTERNAL[p.notebook].find() if p.external else None

@@ -74,9 +74,12 @@ def weights(model: str) -> Path:
         raise _unknown(model, error) from error
 
 
-def check_model(model: str) -> None:
-    """Raise what :func:`weights` would, without a download."""
-    if not (Path(model).exists() or EMBEDDED.get(model, model) in ASSETS):
+def check_model(model: str, root: Path) -> None:
+    """Raise what :func:`weights` would, without a download; a path that is not absolute starts at ``root``."""
+    path = root / model
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise StudyError(f"frozen model {model!r} is a folder without config.json: give one with a transformers model")
+    if not (path.exists() or EMBEDDED.get(model, model) in ASSETS):
         check_hub(model)
 
 

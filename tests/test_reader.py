@@ -75,10 +75,17 @@ def test_a_name_on_the_hub_is_downloaded_once_it_is_known_to_be_there(
 @pytest.mark.parametrize("name", ["no/such/model", "nobody/no-such-model", "missing.gguf"])
 def test_an_unknown_model_is_refused_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    for refuse in (check_model, weights):
+    for refuse in (lambda model: check_model(model, Path("nowhere")), weights):
         with pytest.raises(StudyError, match="give qwen2.5-coder-1.5b or qwen2.5-coder-0.5b, a GGUF file") as caught:
             refuse(name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="frozen model 'empty' is a folder without config.json"):
+        (tmp_path / "empty").mkdir()
+        check_model("empty", tmp_path)
+    check_model("qwen2.5-coder-1.5b", tmp_path)
 
 
 def test_an_unknown_pooling_is_refused() -> None:
