@@ -57,7 +57,7 @@ def encode_pairs(
     pairs : DataFrame
         ``left``, ``right`` (texts) and ``label``.
     tokenizer : PreTrainedTokenizerBase
-        A fast one.
+        A fast one, or (PLBART's) one with a first token and a separator.
     window : int
         Longest text in tokens.
     head : {"cross", "bi"}
@@ -68,14 +68,15 @@ def encode_pairs(
     Raises
     ------
     StudyError
-        If the head is unknown, the tokenizer is not a fast one, or has no format of a pair.
+        If the head is unknown, or the tokenizer has no format of a pair.
     """
     _check(tokenizer, head)
     sides = [list(pairs[side]) for side in ("left", "right")]
     if indent_tokens:
         sides = [["\n".join(map(with_indent, code.splitlines())) for code in side] for side in sides]
     groups = [sides] if head == "cross" else [[side] for side in sides]
-    texts = zip(*(_tokenised(tokenizer, window, *group) for group in groups), strict=True)
+    tokenised = _tokenised if tokenizer.is_fast else _composed
+    texts = zip(*(tokenised(tokenizer, window, *group) for group in groups), strict=True)
     return [
         PairItem(tuple(text for text, _ in row), int(label), sum(truncated for _, truncated in row))
         for row, label in zip(texts, pairs["label"], strict=True)
@@ -95,10 +96,30 @@ def _tokenised(tokenizer: PreTrainedTokenizerBase, window: int, *sides: Sequence
     return found
 
 
+def _composed(tokenizer: PreTrainedTokenizerBase, window: int, *sides: Sequence[str]) -> list[tuple[Text, int]]:
+    """The same for a tokenizer that is no fast one: the format is RoBERTa's and BART's."""
+    first, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    found = []
+    for row in zip(*(tokenizer(list(side), add_special_tokens=False)["input_ids"] for side in sides), strict=True):
+        kept = [ids[:size] for ids, size in zip(row, _shares(list(map(len, row)), window - 2 * len(row)), strict=True)]
+        joined = [first, *kept[0], end, *(token for ids in kept[1:] for token in (end, *ids, end))]
+        truncated = sum(len(part) < len(ids) for part, ids in zip(kept, row, strict=True))
+        found.append(({"input_ids": joined, "attention_mask": [1] * len(joined)}, truncated))
+    return found
+
+
+def _shares(sizes: list[int], room: int) -> list[int]:
+    """Tokens that one or two functions may have of ``room``: half each, and what one does not need."""
+    if sum(sizes) <= room or len(sizes) == 1:
+        return [min(size, room) for size in sizes]
+    short = min(*sizes, room // 2)
+    return [short, room - short] if sizes[0] <= sizes[1] else [room - short, short]
+
+
 def _check(tokenizer: PreTrainedTokenizerBase, head: Head) -> None:
     if head not in ("cross", "bi"):
         raise StudyError(f"unknown head {head!r}: choose cross or bi")
-    if not tokenizer.is_fast:
-        raise StudyError("the encoder's tokenizer does not say whose its tokens are: take one with a tokenizer.json")
-    if head == "cross" and not tokenizer.num_special_tokens_to_add(pair=True):
+    if not tokenizer.is_fast and None in (tokenizer.cls_token_id, tokenizer.sep_token_id):
+        raise StudyError("the encoder's tokenizer has no first token or no separator: take one with a tokenizer.json")
+    if head == "cross" and tokenizer.is_fast and not tokenizer.num_special_tokens_to_add(pair=True):
         raise StudyError("the encoder's tokenizer puts no separator between two texts: take the head 'bi'")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_encoders import FAMILIES, make_encoder
 
-from llmexp_utils import fine_tuning, pair_encoder
+from llmexp_utils import fine_tuning, pair_encoder, pair_inputs
 from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
 from llmexp_utils.pair_encoder import PairScores, train_and_score_pairs, truncated_share
@@ -90,6 +90,16 @@ def test_a_pair_is_cut_fairly_and_counted(encoders: dict[str, str]) -> None:
     kept = [tuple(item.texts[0]["input_ids"].count(token) for token in (a, b)) for item in items]
     assert kept == [(4, 6), (2, 8), (6, 4), (5, 5), (5, 5), (5, 5)]
     assert [item.truncated for item in items] == [0, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("window", [13, 14, 100])
+def test_a_tokenizer_that_is_no_fast_one_gives_the_same_texts(encoders: dict[str, str], window: int) -> None:
+    """PLBART's own tokenizer is not; here a fast one takes both ways."""
+    tokenizer = load_encoder(encoders["plbart"]).tokenizer
+    frame = pd.concat([of_lengths((4, 6), (2, 20), (20, 4), (5, 20), (20, 21), (21, 20), (6, 6)), pairs(6, 0)])
+    for sides in ([list(frame.left)], [list(frame.left), list(frame.right)]):
+        expected = pair_inputs._tokenised(tokenizer, window, *sides)
+        assert pair_inputs._composed(tokenizer, window, *sides) == expected
 
 
 def test_functions_read_alone_have_a_window_each(encoders: dict[str, str]) -> None:
