@@ -1,7 +1,7 @@
 """Asking generators: a request, and its answer from the recordings or from the generator itself.
 
-Generators are asked one request after another in the order given: keep those of one function together, so that the
-server, which keeps the prefix of the last prompt, reads the function once.
+Answers are recorded in the order of the requests, also where several are under way at once: keep requests of one
+function together, so that a server, which keeps the prefix of the last prompts, reads the function once.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmexp_utils.access import Access, shown
+from llmexp_utils.budget import Ledger, estimate
 from llmexp_utils.errors import StudyError
 from llmexp_utils.frames import COST
+from llmexp_utils.in_order import answer_in_order
 from llmexp_utils.llm import EMBEDDED, Answer, Client, connect, model_identity
+from llmexp_utils.progress import announce
 from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
 
@@ -70,19 +74,53 @@ def record(
     book: Recordings,
     ask: Callable[[Sequence[Message], Decoding], Answer],
     engine: str,
+    concurrency: int = 1,
+    ledger: Ledger | None = None,
 ) -> int:
     """Ask for every answer that ``book`` lacks and write each through; returns how many were asked.
 
-    Requests are asked in their order: keep those of one function together, so that the server reads it once.
+    Says first what it will take. The file is the same for every concurrency, and whatever fails on the way: answers
+    stand in the order of the requests, each once.
+
+    Parameters
+    ----------
+    ask : callable
+        Asks the generator, for example :meth:`llmexp_utils.llm.Client.complete`.
+    concurrency : int
+        Requests under way at the same time.
+    ledger : Ledger, optional
+        What may be spent; shared by all that a run asks.
+
+    Raises
+    ------
+    StudyError
+        If the generator fails, or its budget does not last; what was recorded before stays.
     """
     from tqdm.auto import tqdm
 
+    ledger, written = ledger or Ledger(Access()), 0
     with book.writer():
         lost = missing(requests, model, book)
-        for request in tqdm(lost, desc=f"asking {generator}", unit="answer"):
-            answer = ask(request.messages, request.decoding)
-            book.append(_recorded(request, model, generator, answer, engine))
-    return len(lost)
+        if not lost:
+            return 0
+        known = [(request, book[key]) for request in requests if (key := request.key(model)) in book]
+        announce(f"asking {generator}: {estimate(lost, known, ledger.access, concurrency)}")
+        with tqdm(total=len(lost), desc=f"asking {generator}", unit="answer") as bar:
+
+            def write(request: Request, answer: Answer) -> None:
+                nonlocal written
+                book.append(_recorded(request, model, generator, answer, engine))
+                written += 1
+                bar.update()
+
+            try:
+                answer_in_order(ask, lost, write, ledger, concurrency)
+            except StudyError as error:
+                done = f"{written} of {len(lost)} missing answers were recorded before, run again to go on"
+                raise StudyError(f"{error}; {done}") from error
+    if written < len(lost):
+        raise StudyError(ledger.stop(written, len(lost), book.path))
+    return written
 
 
 def _recorded(request: Request, model: str, generator: str, answer: Answer, engine: str) -> dict[str, Any]:
@@ -122,22 +160,28 @@ def book_of(form: str, generator: str, folder: Path) -> Recordings:
 
 
 def settle(
-    form: str, requests: list[Request], generator: str, folder: Path, model: str, client: Client | None
+    form: str,
+    requests: list[Request],
+    generator: str,
+    folder: Path,
+    model: str,
+    client: Client | None,
+    ledger: Ledger | None = None,
 ) -> list[dict]:
     """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
     book = book_of(form, generator, folder)
     if client:
-        engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else client.base_url
-        record(requests, model, generator, book, client.complete, engine)
+        engine = f"xllamacpp {importlib.metadata.version('xllamacpp')}" if client.embedded else shown(client.base_url)
+        record(requests, model, generator, book, client.complete, engine, client.access.concurrency, ledger)
     return replay(requests, model, book)
 
 
 @contextmanager
-def asker(generator: str, mode: str, base_url: str) -> Iterator[Client | None]:
+def asker(generator: str, mode: str, base_url: str, access: Access | None = None) -> Iterator[Client | None]:
     """Client of a generator while answers are recorded; None in replay, which needs no weights."""
     if mode == "replay":
         model_identity(generator, base_url)
         yield None
         return
-    with connect(generator, base_url) as client:
+    with connect(generator, base_url, access=access) as client:
         yield client

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from llmexp_utils import asking
+from llmexp_utils.access import Access
 from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
+from llmexp_utils.budget import Ledger
 from llmexp_utils.clone_answers import clone_rows
 from llmexp_utils.clone_prompts import TASK, CloneExample, constructs_in, rewrite_messages, spec_messages
 from llmexp_utils.errors import StudyError
@@ -122,7 +124,14 @@ def requests_of(arm: CloneArm, plan: ClonePlan) -> list[Request]:
     return requests
 
 
-def clones_of(arms: Iterable[CloneArm], plan: ClonePlan, folder: Path, mode: str, base_url: str = "") -> pd.DataFrame:
+def clones_of(
+    arms: Iterable[CloneArm],
+    plan: ClonePlan,
+    folder: Path,
+    mode: str,
+    base_url: str = "",
+    access: Access | None = None,
+) -> pd.DataFrame:
     """Candidate clones of all arms, one row an answer (see :func:`llmexp_utils.clone_answers.clone_rows`).
 
     Parameters
@@ -133,13 +142,15 @@ def clones_of(arms: Iterable[CloneArm], plan: ClonePlan, folder: Path, mode: str
         ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
     base_url : str
         An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
+    access : Access, optional
+        How it may be used; a budget is for all arms together.
     """
-    rows = []
+    rows, ledger = [], Ledger(access or Access())
     for arm in arms:
         server, requests = server_of(arm.generator, base_url), requests_of(arm, plan)
-        with asker(arm.generator, mode, server) as client:
+        with asker(arm.generator, mode, server, access) as client:
             model = model_identity(arm.generator, server)
-            answers = settle(arm.form, requests, arm.generator, folder, model, client)
+            answers = settle(arm.form, requests, arm.generator, folder, model, client, ledger)
         rows += clone_rows(requests, answers, plan.functions, arm.generator)
     return pd.DataFrame(rows)
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from llmexp_utils import asking, generate, line_policies
+from llmexp_utils.access import Access
 from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
+from llmexp_utils.budget import Ledger
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, examples_for
 from llmexp_utils.llm import Client, model_identity
@@ -95,7 +97,9 @@ def requests_of(arm: Arm, plan: Plan, chosen: Mapping[str, Sequence[int]]) -> li
     return requests
 
 
-def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_url: str = "") -> pd.DataFrame:
+def answers_of(
+    arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_url: str = "", access: Access | None = None
+) -> pd.DataFrame:
     """Candidate frame of all arms.
 
     Parameters
@@ -106,12 +110,14 @@ def answers_of(arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_ur
         ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
     base_url : str
         An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
+    access : Access, optional
+        How it may be used; a budget is for all arms together.
     """
-    frames = []
+    frames, ledger = [], Ledger(access or Access())
     for generator, its_arms in _by_generator(arms).items():
         server = server_of(generator, base_url)
-        with asker(generator, mode, server) as ask:
-            frames += _answers(its_arms, plan, folder, model_identity(generator, server), ask)
+        with asker(generator, mode, server, access) as client:
+            frames += _answers(its_arms, plan, folder, model_identity(generator, server), client, ledger)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -172,17 +178,19 @@ def _chosen(answers: Iterable[dict], plan: Plan) -> dict[str, list[int]]:
     }
 
 
-def _answers(arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None) -> list[pd.DataFrame]:
+def _answers(
+    arms: Sequence[Arm], plan: Plan, folder: Path, model: str, client: Client | None, ledger: Ledger
+) -> list[pd.DataFrame]:
     """Frames of the arms of one generator; all its requests of one form are recorded in one pass."""
     generator = arms[0].generator
     chosen: dict[str, list[int]] = {}
     if any(arm.policy == "llm" for arm in arms):
-        chosen = _chosen(settle("choose", choices(plan), generator, folder, model, client), plan)
+        chosen = _chosen(settle("choose", choices(plan), generator, folder, model, client, ledger), plan)
     requests = {arm: requests_of(arm, plan, chosen) for arm in arms}
     if client:
         for form in dict.fromkeys(arm.form for arm in arms):
             together = [request for arm in arms if arm.form == form for request in requests[arm]]
-            settle(form, by_function(together, plan), generator, folder, model, client)
+            settle(form, by_function(together, plan), generator, folder, model, client, ledger)
     return [
         generate.candidate_frame(
             requests[arm],

@@ -7,18 +7,20 @@ import secrets
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from llmexp_utils.access import Access, shown
 from llmexp_utils.errors import StudyError
 from llmexp_utils.params import hint
 from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding
+from llmexp_utils.retries import BrokenReply, Pace, attempts, read_completion, retry_after, worth_another
 
 EMBEDDED = {
     "qwen2.5-coder-1.5b": "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
@@ -33,7 +35,11 @@ START_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said, and what it cost; ``cached_tokens`` of the prompt were not read again."""
+    """What a server said, and what it cost.
+
+    ``cached_tokens`` of the prompt were not read again; ``seconds`` are those of the attempt that succeeded; ``lost``
+    replies before it did not arrive whole, and may have been charged.
+    """
 
     text: str
     finish_reason: str
@@ -41,12 +47,13 @@ class Answer:
     cached_tokens: int
     completion_tokens: int
     seconds: float
+    lost: int = 0
 
 
 def model_identity(generator: str, base_url: str = "") -> str:
     """What stands for the model in a recording's key: the file's SHA-256, or server and name for an endpoint."""
     if base_url:
-        return f"{base_url.rstrip('/')}#{generator}"
+        return f"{shown(base_url).rstrip('/')}#{generator}"
     if generator not in EMBEDDED:
         known = ", ".join(EMBEDDED)
         raise StudyError(f"unknown generator {generator!r}: choose one of {known}, or give the base_url of a server")
@@ -56,26 +63,39 @@ def model_identity(generator: str, base_url: str = "") -> str:
 
 
 class Client:
-    """A chat with one model of one server."""
+    """A chat with one model of one server; :meth:`complete` may be called from several threads."""
 
     def __init__(
-        self, base_url: str, model: str, api_key: str, *, embedded: bool = False, timeout: float = 600.0
+        self, base_url: str, model: str, api_key: str, *, embedded: bool = False, access: Access | None = None
     ) -> None:
         import openai
 
         self.model = model
         self.base_url = base_url
         self.embedded = embedded
-        self._openai = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=2)
+        self.access = access or Access()
+        self._closing = threading.Event()
+        self._pace = Pace(self.access.requests_per_minute, self._closing)
+        # The retries of the library know neither broken bodies nor our limits, so it has none.
+        self._openai = openai.OpenAI(
+            base_url=base_url, api_key=api_key, timeout=self.access.request_seconds, max_retries=0
+        )
+
+    def close(self) -> None:
+        """End waiting requests and let go of the connections."""
+        self._closing.set()
+        self._openai.close()
 
     def check(self) -> None:
         """Raise a :class:`StudyError` when the server does not answer in five seconds or does not know the model."""
         import openai
 
-        client, place = self._openai.with_options(timeout=CHECK_SECONDS, max_retries=0), shown(self.base_url)
+        client, place = self._openai.with_options(timeout=CHECK_SECONDS), shown(self.base_url)
         try:
             listed = [model.id for model in client.models.list()]
         except openai.APIStatusError as error:
+            if worth_another(error):
+                return  # busy, or still reading its model: requests are asked again
             raise StudyError(f"{place} refuses: {error.status_code} (is {API_KEY} set?)") from error
         except openai.OpenAIError as error:
             raise StudyError(f"{place} does not answer: start the server or correct base_url") from error
@@ -94,48 +114,78 @@ class Client:
             return  # slow or busy: it has answered before
 
     def complete(self, messages: Sequence[Message], decoding: Decoding) -> Answer:
-        """Ask for one answer."""
+        """Ask for one answer, again and again while that may help (:mod:`llmexp_utils.retries`).
+
+        Raises
+        ------
+        StudyError
+            If the server refuses, or fails at every attempt.
+        """
         import openai
 
-        start = time.perf_counter()
+        lost, number = 0, 1
         try:
-            reply = self._openai.chat.completions.create(
+            for attempt in attempts(self.access, self._closing):
+                number = attempt.retry_state.attempt_number
+                with attempt:
+                    self._pace.wait()
+                    start = time.perf_counter()
+                    try:
+                        reply = read_completion(self._post(messages, decoding))
+                    except (BrokenReply, openai.APITimeoutError):
+                        lost += 1
+                        raise
+        except (openai.OpenAIError, BrokenReply) as error:
+            raise StudyError(self._failure(error, number)) from error
+        choice, usage = reply.choices[0], reply.usage
+        details = usage.prompt_tokens_details if usage else None
+        return Answer(
+            choice.message.content or "",
+            choice.finish_reason or "",
+            usage.prompt_tokens if usage else 0,
+            (details.cached_tokens or 0) if details else 0,
+            usage.completion_tokens if usage else 0,
+            round(time.perf_counter() - start, 3),
+            lost,
+        )
+
+    def _post(self, messages: Sequence[Message], decoding: Decoding) -> bytes:
+        """Body of one reply; the time limit holds for all of it, also where a server sends a byte now and then."""
+        import openai
+
+        end, body = time.monotonic() + self.access.request_seconds, bytearray()
+        try:
+            with self._openai.chat.completions.with_streaming_response.create(
                 model=self.model,
                 messages=list(messages),
                 temperature=decoding.temperature,
                 top_p=decoding.top_p,
                 max_tokens=decoding.max_tokens,
                 seed=decoding.seed,
-            )
-        except openai.OpenAIError as error:
-            raise StudyError(f"{shown(self.base_url)}: {type(error).__name__}: {self._one_line(error)}") from error
-        choice, usage = reply.choices[0], reply.usage
-        cached = getattr(usage.prompt_tokens_details, "cached_tokens", None) if usage else None
-        return Answer(
-            choice.message.content or "",
-            choice.finish_reason or "",
-            usage.prompt_tokens if usage else 0,
-            cached or 0,
-            usage.completion_tokens if usage else 0,
-            round(time.perf_counter() - start, 3),
-        )
+            ) as response:
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if time.monotonic() > end:
+                        raise BrokenReply(f"not complete after {self.access.request_seconds:g} s")
+        except (openai.OpenAIError, BrokenReply):
+            raise
+        except Exception as error:  # of the HTTP library, which the client passes on while a body is read
+            raise BrokenReply(f"the reply broke off ({type(error).__name__})") from error
+        return bytes(body)
+
+    def _failure(self, error: Exception, number: int) -> str:
+        """Line about the last attempt."""
+        line = f"{shown(self.base_url)}: {type(error).__name__}: {self._one_line(error)}"
+        if getattr(error, "status_code", 0) in (401, 403):
+            line += f" (is {API_KEY} set?)"
+        if pause := retry_after(error):
+            line += f" (it asks to wait {pause:.0f} s)"
+        return f"{line}; given up after {number} attempts" if number > 1 else line
 
     def _one_line(self, error: Exception) -> str:
         """What a server said, without the key that it may have repeated."""
         key, text = self._openai.api_key, " ".join(str(error).split())
         return (text if key in ("", NO_KEY) else text.replace(key, "..."))[:300]
-
-
-def shown(url: str) -> str:
-    """An address as it may be printed: without a password or a query.
-
-    Examples
-    --------
-    >>> shown("https://me:secret@host:8000/v1?key=secret")
-    'https://host:8000/v1'
-    """
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def check_generator(generator: str, base_url: str = "") -> None:
@@ -146,23 +196,31 @@ def check_generator(generator: str, base_url: str = "") -> None:
         _endpoint(generator, base_url)
 
 
-def _endpoint(generator: str, base_url: str) -> Client:
-    client = Client(base_url, generator, os.environ.get(API_KEY, NO_KEY))
+def _endpoint(generator: str, base_url: str, access: Access | None = None) -> Client:
+    client = Client(base_url, generator, os.environ.get(API_KEY, NO_KEY), access=access)
     client.check()
     return client
 
 
 @contextmanager
-def connect(generator: str, base_url: str = "", threads: int | None = None) -> Iterator[Client]:
-    """Client of ``generator``: at ``base_url``, or of an embedded model served on loopback while the context lasts."""
+def connect(
+    generator: str, base_url: str = "", threads: int | None = None, access: Access | None = None
+) -> Iterator[Client]:
+    """Client of ``generator``: at ``base_url``, or of an embedded model served on loopback while the context lasts.
+
+    The embedded server keeps the prefix of one prompt: it is asked one question at a time, whatever ``access`` says.
+    """
     if base_url:
-        yield _endpoint(generator, base_url)
+        with closing(_endpoint(generator, base_url, access)) as client:
+            yield client
         return
     model_identity(generator)
     from llmexp_utils.assets import fetch
 
+    own = replace(access or Access(), concurrency=1, requests_per_minute=0, attempts=2)
     with serve(fetch(EMBEDDED[generator]), threads or os.cpu_count() or 1) as (url, key):
-        yield Client(url, generator, key, embedded=True)
+        with closing(Client(url, generator, key, embedded=True, access=own)) as client:
+            yield client
 
 
 @contextmanager

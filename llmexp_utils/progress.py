@@ -29,6 +29,13 @@ def say(line: str, stream: TextIO) -> None:
     print(f"{CLEAR if stream.isatty() else ''}{line}", file=stream, flush=True)
 
 
+def announce(line: str) -> None:
+    """Print a line in a notebook, and on the terminal of its run if it has one."""
+    print(line)
+    if os.environ.get(STATUS):
+        _write(Path(os.environ[STATUS]), f"said\t{line}")
+
+
 def load_ipython_extension(shell: object) -> None:
     """Start looking at the bars of this kernel, if somebody wants to know."""
     if os.environ.get(STATUS):
@@ -104,7 +111,10 @@ def _follow(path: Path, display: _Terminal | _Log, over: threading.Event) -> Non
             last = over.wait(LOOK_SECONDS / 2)
             for line in stream.read().splitlines():
                 state, _, text = line.partition("\t")
-                display.take(text, state == "ended")
+                if state == "said":
+                    say(f"{display.name}: {text}", display.stream)
+                else:
+                    display.take(text, state == "ended")
             display.tick()
 
 
