@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
+from llmexp_utils.access import Access
 from llmexp_utils.errors import StudyError
 from llmexp_utils.params import Params, Reads, Writes
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
+Money = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Fold = Annotated[int, Field(ge=0, le=4)]
 
@@ -49,6 +51,18 @@ def _all_differ(values: list[Any]) -> list[Any]:
     if again:
         raise ValueError(f"{again[0]!r} stands twice; leave one out")
     return values
+
+
+def _are_prices(values: list[float]) -> list[float]:
+    if len(values) not in (0, 2):
+        raise ValueError("write two numbers, for a million tokens read and written; or none")
+    return values
+
+
+def _has_prices(budget: float, info: ValidationInfo) -> float:
+    if budget and not any(info.data.get("prices", [])):
+        raise ValueError("a budget in money needs prices; or set token_budget")
+    return budget
 
 
 Once = AfterValidator(_all_differ)
@@ -103,10 +117,28 @@ class Asking(Reporting):
     recordings: str
     mode: Literal["replay", "record"]
     base_url: str
+    concurrency: Count
+    requests_per_minute: Whole
+    request_seconds: Rate
+    prices: Annotated[list[Money], AfterValidator(_are_prices)]
+    token_budget: Whole
+    money_budget: Annotated[Money, AfterValidator(_has_prices)]
     examples: Literal["semantic", "random"]
     n_functions: Count
     temperature: Annotated[float, Field(ge=0)]
     top_p: Share
+
+    @property
+    def access(self) -> Access:
+        """How the server at ``base_url`` may be used."""
+        return Access(
+            concurrency=self.concurrency,
+            requests_per_minute=self.requests_per_minute,
+            request_seconds=self.request_seconds,
+            token_budget=self.token_budget,
+            money_budget=self.money_budget,
+            prices=tuple(self.prices) or (0.0, 0.0),
+        )
 
 
 class InjectFaults(Asking):
