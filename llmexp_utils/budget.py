@@ -29,6 +29,17 @@ def most(request: Request) -> tuple[int, int]:
     return int(prompt_bytes(request) / FEWEST_BYTES) + TEMPLATE_TOKENS, request.decoding.max_tokens
 
 
+def amount(money: float) -> str:
+    """Money for people: two digits that say something.
+
+    Examples
+    --------
+    >>> [amount(value) for value in (0, 0.00342, 12.5, 1234.5)]
+    ['0', '0.0034', '12.50', '1,234.50']
+    """
+    return f"{money:,.2f}" if money >= 1 else f"{money:.2g}"
+
+
 class Ledger:
     """Tokens that a run has spent, and those that requests under way can still cost.
 
@@ -71,14 +82,14 @@ class Ledger:
 
     def __str__(self) -> str:
         """What was spent, in words."""
-        money = f" for {self.money:.2f}" if any(self.access.prices) else ""
+        money = f" for {amount(self.money)}" if any(self.access.prices) else ""
         return f"{self.read + self.written:,} tokens{money}"
 
     def stop(self, asked: int, wanted: int, path: object) -> str:
         """Line for a run that its budget has stopped."""
         access = self.access
         budgets = [f"{access.token_budget:,} tokens"] if access.token_budget else []
-        budgets += [f"{access.money_budget:.2f} in money"] if access.money_budget else []
+        budgets += [f"{amount(access.money_budget)} in money"] if access.money_budget else []
         names = " or ".join(name for name in ("token_budget", "money_budget") if getattr(access, name))
         return (
             f"stopped before the budget of {' and '.join(budgets)} is exceeded: {asked} of {wanted} missing answers "
@@ -103,7 +114,7 @@ class Estimate:
         bound = "at most" if self.at_most else "about"
         text = f"{self.answers:,} answers, about {self.read:,} tokens to read and {bound} {self.written:,} to write"
         if self.money is not None:
-            text += f", {bound} {self.money:.2f} in money"
+            text += f", {bound} {amount(self.money)} in money"
         if self.seconds is not None:
             text += f", about {self.seconds / 60:.0f} min" if self.seconds >= 90 else f", about {self.seconds:.0f} s"
         return text

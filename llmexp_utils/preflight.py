@@ -158,8 +158,7 @@ def _start_here(study: Study, p: StartHere, gold: Gold) -> Iterator[str]:
 def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
     arms = [injection.parse_arm(text) for text in p.arms]
     if p.mode == "record":
-        for generator in dict.fromkeys(arm.generator for arm in arms):
-            yield from _lines(llm.check_generator, generator, p.base_url)
+        yield from _serve(arms, p.base_url)
         return
     samples = {"line": p.line_samples, "function": p.function_samples}
     settings = (samples, p.temperature, p.top_p, p.seed)
@@ -171,8 +170,7 @@ def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
 def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
     arms = [cloning.parse_clone_arm(text) for text in p.clone_arms]
     if p.mode == "record":
-        for generator in dict.fromkeys(arm.generator for arm in arms):
-            yield from _lines(llm.check_generator, generator, p.base_url)
+        yield from _serve(arms, p.base_url)
         return
     try:
         plan = _parsed(study.root / p.gold, lambda folder: cloning.plan_of(p, folder, gold.functions, gold.groups))
@@ -181,6 +179,17 @@ def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
         return
     for arm in arms:
         yield from _lines(_check_recorded_clones, arm, plan, study.root / p.recordings, p.base_url)
+
+
+def _serve(arms: Sequence[injection.Arm | cloning.CloneArm], base_url: str) -> Iterator[str]:
+    """What is missing to ask the generators of the arms."""
+    generators = list(dict.fromkeys(arm.generator for arm in arms))
+    others = [generator for generator in generators if generator not in llm.EMBEDDED]
+    if len(others) > 1 and not base_url:
+        yield f"base_url is empty: give the address of a server that has {', '.join(others)}"
+        return
+    for generator in generators:
+        yield from _lines(llm.check_generator, generator, base_url)
 
 
 def _check_recorded_clones(arm: cloning.CloneArm, plan: cloning.ClonePlan, folder: Path, base_url: str) -> None:

@@ -150,7 +150,7 @@ def test_a_budget_of_money_counts_lost_replies_and_servers_that_do_not_count():
     assert ledger.hold(request) and ledger.hold(request) and not ledger.hold(request)
     ledger.settle(request, Answer("a", "stop", 20, 0, 5, 0.1))
     assert ledger.money == pytest.approx(70e-6)
-    assert str(ledger) == "25 tokens for 0.00"
+    assert str(ledger) == "25 tokens for 7e-05"
     ledger.settle(request, Answer("a", "stop", 0, 0, 0, 0.1, lost=1))
     assert (ledger.read, ledger.written) == (20 + 2 * read, 5 + 2 * written)
 
@@ -158,7 +158,7 @@ def test_a_budget_of_money_counts_lost_replies_and_servers_that_do_not_count():
 def test_the_estimate_learns_from_what_is_on_record(capsys, tmp_path):
     wanted, path = requests(40), tmp_path / "book.jsonl"
     unknown = estimate(wanted, [], Access(requests_per_minute=10, prices=(1.0, 1.0)), 1)
-    assert str(unknown).endswith("and at most 1,200 to write, at most 0.00 in money, about 4 min")
+    assert str(unknown).endswith("and at most 1,200 to write, at most 0.0013 in money, about 4 min")
     with serving() as (url, _):
         recorded(url, path, wanted[:10])
         recorded(url, path, wanted)

@@ -8,11 +8,14 @@ from typing import Annotated, ClassVar, Literal
 import pydantic
 import pytest
 
+from llmexp_utils.access import Access
 from llmexp_utils.errors import StudyError
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.notebooks import Cell, Parameter, read_cells, read_parameters
 from llmexp_utils.params import Params, Reads, Writes
 from llmexp_utils.profiles import profile_path, read_profile, resolve, resolve_all
+
+ASK = "02_inject_faults"
 
 
 class Train(Params):
@@ -242,3 +245,30 @@ def test_an_unknown_profile_lists_the_known_ones(folder: Path) -> None:
 def test_the_notebook_models_are_registered_under_their_names_in_order() -> None:
     assert list(NOTEBOOKS) == sorted(NOTEBOOKS)
     assert all(model.notebook == name for name, model in NOTEBOOKS.items())
+
+
+def asking(**changes: object) -> Params:
+    notebooks = Path(__file__).resolve().parent.parent / "notebooks"
+    own = {parameter.name: parameter.value for parameter in read_parameters(read_cells(notebooks / f"{ASK}.ipynb"))}
+    return NOTEBOOKS[ASK].check({**own, **changes})
+
+
+def test_how_a_server_may_be_used_is_one_value() -> None:
+    assert asking().access == Access()
+    assert asking(prices=[1, 2.5], money_budget=3.0, concurrency=8).access == Access(
+        concurrency=8, prices=(1.0, 2.5), money_budget=3.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"concurrency": 0}, "concurrency: 0 does not fit; it should be greater than or equal to 1"),
+        ({"prices": [1.0]}, "prices: write two numbers, for a million tokens read and written; or none"),
+        ({"money_budget": 1.0}, "money_budget: a budget in money needs prices; or set token_budget"),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_refused(changes: dict, line: str) -> None:
+    with pytest.raises(StudyError) as told:
+        asking(**changes)
+    assert str(told.value) == f"{ASK}: {line}"
