@@ -41,16 +41,16 @@ def amount(money: float) -> str:
 
 
 class Ledger:
-    """Tokens that a run has spent, and those that requests under way can still cost.
+    """Tokens that a run has spent, and those that it may have to pay for: of requests under way, of lost replies.
 
-    Tokens are what the server counts. For a server that does not count, and for replies that were lost on their way,
-    each request is entered with the most that it can cost.
+    Tokens are what the server counts; for one that does not count, the most that each request can cost.
     """
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.read = self.written = 0
-        self._held_read = self._held_written = 0
+        self.read = self.written = self.lost = 0
+        self._open = [0, 0]  # read, written: the most that requests under way can cost
+        self._gone = [0, 0]  # and that lost replies can have cost
 
     @property
     def money(self) -> float:
@@ -59,31 +59,31 @@ class Ledger:
 
     def hold(self, request: Request) -> bool:
         """Set aside what a request can cost; False, and nothing set aside, if that could exceed a budget."""
-        read, written = most(request)
-        all_read = self.read + self._held_read + read
-        all_written = self.written + self._held_written + written
-        access = self.access
-        if access.token_budget and all_read + all_written > access.token_budget:
+        access, ask = self.access, most(request)
+        read = self.read + self._open[0] + self._gone[0] + ask[0]
+        written = self.written + self._open[1] + self._gone[1] + ask[1]
+        if access.token_budget and read + written > access.token_budget:
             return False
-        if access.money_budget and access.cost(all_read, all_written) > access.money_budget:
+        if access.money_budget and access.cost(read, written) > access.money_budget:
             return False
-        self._held_read += read
-        self._held_written += written
+        self._open = [self._open[0] + ask[0], self._open[1] + ask[1]]
         return True
 
     def settle(self, request: Request, answer: Answer) -> None:
         """Enter what a request did cost, in place of what was set aside."""
         read, written = most(request)
-        self._held_read -= read
-        self._held_written -= written
+        self._open = [self._open[0] - read, self._open[1] - written]
+        self._gone = [self._gone[0] + answer.lost * read, self._gone[1] + answer.lost * written]
+        self.lost += answer.lost
         counted = answer.prompt_tokens > 0
-        self.read += (answer.prompt_tokens if counted else read) + answer.lost * read
-        self.written += (answer.completion_tokens if counted else written) + answer.lost * written
+        self.read += answer.prompt_tokens if counted else read
+        self.written += answer.completion_tokens if counted else written
 
     def __str__(self) -> str:
         """What was spent, in words."""
         money = f" for {amount(self.money)}" if any(self.access.prices) else ""
-        return f"{self.read + self.written:,} tokens{money}"
+        lost = f", and at most {sum(self._gone):,} more for {self.lost} replies that were lost" if self.lost else ""
+        return f"{self.read + self.written:,} tokens{money}{lost}"
 
     def stop(self, asked: int, wanted: int, path: object) -> str:
         """Line for a run that its budget has stopped."""

@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-FAULTS = ("429", "500", "hang", "cut", "bad json", "no chat")
+FAULTS = {"429": 5, "500": 5, "hang": 1, "cut": 5, "bad json": 5, "no chat": 5}
+"""What goes wrong, and how often compared with the others: hangs take time."""
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):
@@ -99,7 +100,7 @@ def seeded(rate: float) -> object:
 
     def fault(question: str, attempt: int) -> str:
         rng = random.Random(f"{question}/{attempt}")
-        return rng.choice(FAULTS) if rng.random() < rate else ""
+        return rng.choices(list(FAULTS), list(FAULTS.values()))[0] if rng.random() < rate else ""
 
     return staticmethod(fault)
 
