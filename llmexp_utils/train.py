@@ -115,8 +115,7 @@ def run_grid(
     todo = {key: job for key, job in zip(keys, jobs, strict=True) if not (folder / f"{key}.json").exists()}
     with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=f"training {student.name}") as bar:
         bar.disable = not progress
-        for key, scores in _run(student, todo, workers):
-            atomic_write(folder / f"{key}.json", json.dumps(scores))
+        for _ in _run(student, {folder / f"{key}.json": job for key, job in todo.items()}, workers):
             bar.update()
     frames = [_predictions(student, job, key, folder) for key, job in zip(keys, jobs, strict=True)]
     return pd.concat(frames, ignore_index=True)
@@ -135,25 +134,32 @@ def estimate(student: Student, jobs: Sequence[Job], cache: Path, workers: int = 
     return f"{text}, about {(len(keys) - len(known)) * seconds / workers / 60:.0f} minutes at {seconds:.1f} s a run"
 
 
-def _run(student: Student, todo: dict[str, Job], workers: int) -> Iterator[tuple[str, dict]]:
+def _run(student: Student, todo: dict[Path, Job], workers: int) -> Iterator[None]:
     if workers == 1 or len(todo) <= 1:
-        yield from ((key, _fit(student, job)) for key, job in todo.items())
+        yield from (_fit(student, job, path) for path, job in todo.items())
         return
     context = multiprocessing.get_context("spawn")  # torch does not survive a fork with threads
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(_fit, student, job): key for key, job in todo.items()}
+        futures = [pool.submit(_fit, student, job, path) for path, job in todo.items()]
         try:
-            for future in as_completed(futures):
-                yield futures.pop(future), future.result()
+            yield from (future.result() for future in as_completed(futures))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _fit(student: Student, job: Job) -> dict[str, list]:
-    start = time.perf_counter()
-    dev, test = student.run(job.train, job.dev, job.test, job.seed)
-    scores = {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
-    return scores | {"seconds": round(time.perf_counter() - start, 2)}
+def _fit(student: Student, job: Job, path: Path) -> None:
+    """Train, score and write the file; a process of another run that is at the same job is waited for."""
+    import filelock
+
+    lock = path.with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(lock):
+        if not path.exists():
+            start = time.perf_counter()
+            dev, test = student.run(job.train, job.dev, job.test, job.seed)
+            scores = {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
+            atomic_write(path, json.dumps(scores | {"seconds": round(time.perf_counter() - start, 2)}))
+        lock.unlink(missing_ok=True)  # whoever still waits, or comes later, finds the result
 
 
 def _rounded(scores: np.ndarray) -> list[float]:

@@ -1,8 +1,11 @@
 """The grid: runs once, continues after a kill, and its key covers what decides a result."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +83,20 @@ def test_a_killed_grid_continues(tmp_path):
     assert runs(log) == ["0"]
     run_grid(Counting(str(log)), jobs([0, 1, 2]), tmp_path, 1, progress=False)
     assert sorted(runs(log)) == ["0", "1", "2"]
+
+
+def test_a_job_that_another_run_trains_is_waited_for(tmp_path):
+    """Two points of a sweep share the runs that do not differ; neither trains nor writes them twice."""
+    log, job = tmp_path / "log", jobs([0])[0]
+    path = tmp_path / "fits" / "counting" / f"{job.key(Counting(str(log)))}.json"
+    path.parent.mkdir(parents=True)
+    with ThreadPoolExecutor() as pool, filelock.FileLock(path.with_suffix(".lock")):
+        waiting = pool.submit(run_grid, Counting(str(log)), [job], tmp_path, 1, progress=False)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        path.write_text(json.dumps({"dev": [[0.0, 1.0, 2.0]] * 2, "test": [[2.0, 1.0, 0.0]] * 3}))
+    assert waiting.result().scores[0] == [2.0, 1.0, 0.0] and runs(log) == []
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_the_key_changes_with_student_seed_data_and_labels():
