@@ -2,6 +2,7 @@
 # parameters first; `snakemake -n --config profile=smoke` shows what would run. A notebook runs again when its code, its
 # parameters, a module it imports or a file it reads has changed (`state`), never for prose. Executed notebooks are kept
 # in runs/<profile>/executed/, also failed ones: they are not declared here, for Snakemake removes what it declares.
+# `sweep` runs every point of the profile's sweep and collects what they wrote (llmexp_utils/sweep.py).
 import sys
 from pathlib import Path
 from shlex import quote
@@ -9,9 +10,12 @@ from shlex import quote
 sys.path.insert(0, workflow.basedir)
 from llmexp_utils.profiles import profile_path
 from llmexp_utils.study import NOTEBOOKS, open_study
+from llmexp_utils.sweep import points_of
 
 ROOT, PROFILE = Path(workflow.basedir), config.get("profile", "study")
 study = open_study(ROOT, profile_path(ROOT / "params", PROFILE))
+points = points_of(study)
+GPU = study.profile.resources  # of what trains: of a cluster, one GPU each if the profile says so
 
 
 def done(*names):
@@ -23,8 +27,11 @@ def state(name):
 
 
 def run(name):
-    force = " --force" if config.get("again") == name else ""
-    return f"{quote(sys.executable)} -m llmexp_utils.run notebook {name} --profile {PROFILE}{force}"
+    return call(f"notebook {name}{' --force' if config.get('again') == name else ''}")
+
+
+def call(words):
+    return f"{quote(sys.executable)} -m llmexp_utils.run {words} --profile {PROFILE}"
 
 
 rule all:
@@ -64,6 +71,7 @@ rule finetune_fault_localization:
     output: done("05_finetune_fault_localization")
     params: state("05_finetune_fault_localization")
     threads: workflow.cores
+    resources: **GPU
     shell: run("05_finetune_fault_localization")
 
 rule finetune_clone_detection:
@@ -71,6 +79,7 @@ rule finetune_clone_detection:
     output: done("06_finetune_clone_detection")
     params: state("06_finetune_clone_detection")
     threads: workflow.cores
+    resources: **GPU
     shell: run("06_finetune_clone_detection")
 
 rule results:
@@ -84,4 +93,18 @@ rule real_benchmarks:
     output: done("08_real_benchmarks")
     params: state("08_real_benchmarks")
     threads: workflow.cores
+    resources: **GPU
     shell: run("08_real_benchmarks")
+
+rule point:
+    input: lambda wildcards: done(*points[wildcards.point].needs())
+    output: f"runs/{PROFILE}/sweep/{{point}}/done/{{notebook}}"
+    params: lambda wildcards: points[wildcards.point].state()
+    threads: lambda wildcards: points[wildcards.point].threads
+    resources: **GPU
+    shell: call("point {wildcards.point}")
+
+rule sweep:  # without an output, so that tables of some points are never taken for the result of all
+    localrule: True
+    input: [point.done for point in points.values()]
+    shell: call("collect")

@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from llmexp_utils.errors import RunFailed, StudyError
@@ -30,12 +30,13 @@ NOT_FOLLOWED = {"__init__", "params", "notebook_params"}
 
 @dataclass(frozen=True)
 class Record:
-    """A successful run: what it depended on, what it wrote (path: hash), how many seconds it took."""
+    """A successful run: what it depended on, what it wrote (path: hash), how many seconds it took, by which code."""
 
     fingerprint: dict[str, str]
     outputs: dict[str, str]
     seconds: float
     finished: str = ""
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def fingerprint(cells: Sequence[Cell], params: Params, root: Path, package: Path = PACKAGE) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """Profiles: one YAML file sets the parameters of every notebook of a study, checked before anything runs.
 
 ``common:`` applies to each notebook that has the field; a section named after a notebook applies to that
-one, and wins; ``minutes:`` holds estimates. Everything else is what the notebook's own ``parameters`` cell
-says.
+one, and wins; ``minutes:`` holds estimates; ``sweep:`` lists of values (:mod:`llmexp_utils.sweep`); ``resources:``
+what a notebook that trains asks of a cluster. Everything else is what the notebook's own ``parameters`` cell says.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,22 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.notebooks import read_cells, read_parameters
 from llmexp_utils.params import Params, hint
 
+RESOURCES = {"gpu": "GPUs", "mem_mb": "megabytes of memory", "runtime": "minutes"}
+
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile file; ``sections``: values by notebook (or "common"); ``minutes``: estimates."""
+    """A profile file; ``sections``: values by notebook (or "common"); ``minutes``: estimates.
+
+    ``sweep``: lists of values by notebook and parameter; ``resources``: numbers, see :data:`RESOURCES`.
+    """
 
     name: str
     path: Path
     sections: dict[str, dict[str, Any]]
     minutes: dict[str, float]
+    sweep: dict[str, dict[str, list[Any]]]
+    resources: dict[str, int]
 
 
 def profile_path(folder: Path, name: str) -> Path:
@@ -39,7 +46,7 @@ def profile_path(folder: Path, name: str) -> Path:
 def read_profile(path: Path, models: Mapping[str, type[Params]]) -> Profile:
     """Read a profile file and check the names in it; :func:`resolve` checks the values."""
     content = _read_yaml(path)
-    known = [*models, "common", "minutes"]
+    known = [*models, "common", "minutes", "sweep", "resources"]
     fields = {name for model in models.values() for name in model.model_fields}
     problems = [f"unknown notebook '{name}'{hint(name, known)}" for name in content if name not in known]
     for name, section in content.items():
@@ -49,6 +56,8 @@ def read_profile(path: Path, models: Mapping[str, type[Params]]) -> Profile:
         extra = [key for key in content.get("common", {}) if key not in fields]
         problems += [f"unknown parameter '{key}' in common{hint(key, fields)}" for key in extra]
         problems += _minutes_problems(content.get("minutes", {}), models)
+        problems += _sweep_problems(content.get("sweep", {}), models)
+        problems += _resources_problems(content.get("resources", {}))
         problems += [
             f"'profile' in {name}: leave it out, a profile is named after its file"
             for name, section in content.items()
@@ -57,7 +66,8 @@ def read_profile(path: Path, models: Mapping[str, type[Params]]) -> Profile:
     if problems:
         raise StudyError("\n".join(f"{path.name}: {problem}" for problem in problems))
     minutes = {name: float(value) for name, value in content.pop("minutes", {}).items()}
-    return Profile(path.stem, path, content, minutes)
+    sweep, resources = content.pop("sweep", {}), content.pop("resources", {})
+    return Profile(path.stem, path, content, minutes, sweep, resources)
 
 
 def resolve(profile: Profile, name: str, model: type[Params], notebooks: Path) -> Params:
@@ -115,6 +125,43 @@ def _minutes_problems(minutes: dict[str, Any], models: Mapping[str, type[Params]
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             problems.append(f"minutes of {name}: {value!r} is not a number above zero")
     return problems
+
+
+def _sweep_problems(sweep: dict[str, Any], models: Mapping[str, type[Params]]) -> Iterator[str]:
+    for name, over in sweep.items():
+        place = f"sweep of {name}"
+        if name not in models:
+            yield f"unknown notebook '{name}' in sweep{hint(name, models)}"
+        elif not isinstance(over, dict) or not over:
+            yield f"{place}: needs lines `parameter: [value, value]` below it"
+        else:
+            for key, values in over.items():
+                yield from (f"{place}: {line}" for line in _axis_problems(key, values, models[name]))
+
+
+def _axis_problems(key: str, values: Any, model: type[Params]) -> Iterator[str]:
+    """What is wrong with the values of one swept parameter; their types are checked with each point."""
+    types = model.plain_types()
+    if key not in types:
+        yield f"unknown parameter '{key}'{hint(key, types)}"
+    elif key == "profile" or key in model.names("writes"):
+        yield f"'{key}' cannot be swept: each point has its own"
+    elif not isinstance(values, list) or not values:
+        yield f"{key}: {values!r} is no list of values" if values != [] else f"{key}: the list is empty"
+    else:
+        if types[key].startswith("list") and not all(isinstance(value, list) for value in values):
+            listed = [value if isinstance(value, list) else [value] for value in values]
+            yield f"{key}: each value is itself a list; write {listed}"
+        again = [value for number, value in enumerate(values) if value in values[:number]]
+        yield from (f"{key}: {value!r} stands twice; leave one out" for value in again)
+
+
+def _resources_problems(resources: dict[str, Any]) -> Iterator[str]:
+    for key, value in resources.items():
+        if key not in RESOURCES:
+            yield f"unknown resource '{key}'{hint(key, RESOURCES)}"
+        elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            yield f"resources: {key}: {value!r} is not a whole number of {RESOURCES[key]}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -36,10 +36,14 @@ def footer(start: float, **facts: object) -> None:
     rows |= {name: _text(value) for name, value in facts.items()}
     rows["code"] = commit()
     rows["machine"] = f"{platform.system()} {platform.machine()}, {cores()} of {os.cpu_count()} cores, {cpu_model()}"
-    installed = {"python": platform.python_version()} | versions()
-    rows["versions"] = ", ".join(f"{name} {number}" for name, number in installed.items())
+    rows["versions"] = _installed()
     width = max(map(len, rows))
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
+
+
+def stamp() -> dict[str, str]:
+    """What is recorded with a result: the commit, and the versions of what computed it."""
+    return {"commit": commit(), "versions": _installed()}
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
@@ -78,6 +82,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _installed() -> str:
+    installed = {"python": platform.python_version()} | versions()
+    return ", ".join(f"{name} {number}" for name, number in installed.items())
 
 
 def _git(folder: Path, *arguments: str) -> str:

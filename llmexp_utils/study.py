@@ -1,6 +1,7 @@
 """A study: the notebooks under one profile, what state each is in, and how one is run and recorded.
 
-Everything a run leaves lies in ``runs/<profile>/``: ``executed/`` notebooks with their outputs,
+Everything a run leaves lies in ``runs/<profile>/``, or ``runs/<profile>/sweep/<point>/`` if it is a point of a sweep
+(:mod:`llmexp_utils.sweep`): ``executed/`` notebooks with their outputs,
 ``records/`` of the last success (what it depended on, what it wrote, how long it took), ``done/`` marks for
 Snakemake.
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmexp_utils import freshness, progress
+from llmexp_utils import freshness, progress, provenance
 from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.execute import execute
 from llmexp_utils.external import EXTERNAL
@@ -27,16 +28,21 @@ from llmexp_utils.profiles import Profile, read_profile, resolve, resolve_all
 
 @dataclass(frozen=True)
 class Study:
-    """Checked parameters of the notebooks of one profile."""
+    """Checked parameters of the notebooks of one profile, or of one point of its sweep."""
 
     root: Path
     profile: Profile
     params: Mapping[str, Params]
+    point: str = ""
 
     @property
     def folder(self) -> Path:
-        """Folder of everything that runs of this profile leave."""
-        return self.root / "runs" / self.profile.name
+        """Folder of everything that runs of this profile, or point, leave."""
+        return self.root / "runs" / self.profile.name / (f"sweep/{self.point}" if self.point else "")
+
+    def title(self, name: str) -> str:
+        """What a notebook is called in messages."""
+        return f"{name} [{self.point}]" if self.point else name
 
     def record_path(self, name: str) -> Path:
         """Record of the notebook's last success."""
@@ -128,7 +134,7 @@ def run_notebook(study: Study, name: str, force: bool = False) -> None:
                 atomic_write(study.failure_path(name), f"{error}\n")
                 raise
         else:
-            _say(f"{name}: up to date")
+            _say(f"{study.title(name)}: up to date")
         record = freshness.read_record(study.record_path(name))
         # The same text for the same results: Snakemake then knows that what follows is not out of date.
         atomic_write(study.folder / "done" / name, freshness.digest(record.outputs if record else {}) + "\n")
@@ -153,12 +159,13 @@ def _run(study: Study, name: str, why: Sequence[str]) -> None:
     """Run and record a notebook."""
     params, parts, started = study.params[name], study.fingerprint(name), time.time()
     _require_inputs(study, name)
-    _say(f"{name}: started, {about(study.minutes(name))} ({_shorten(why)})")
+    _say(f"{study.title(name)}: started, {about(study.minutes(name))} ({_shorten(why)})")
     executed = study.folder / "executed" / f"{name}.ipynb"
     execute(study.root / "notebooks" / f"{name}.ipynb", executed, params.model_dump(), study.root)
     written, seconds = freshness.outputs(params, study.root, started), time.time() - started
-    freshness.write_record(study.record_path(name), freshness.Record(parts, written, round(seconds, 1)))
-    _say(f"{name}: done in {about(seconds / 60).removeprefix('about ')}")
+    record = freshness.Record(parts, written, round(seconds, 1), provenance=provenance.stamp())
+    freshness.write_record(study.record_path(name), record)
+    _say(f"{study.title(name)}: done in {about(seconds / 60).removeprefix('about ')}")
 
 
 @contextlib.contextmanager
@@ -172,7 +179,7 @@ def _alone(study: Study, name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        _say(f"{name}: another process runs it; waiting")
+        _say(f"{study.title(name)}: another process runs it; waiting")
         lock.acquire()
     try:
         yield

@@ -1,0 +1,77 @@
+"""Results of a sweep as one tidy table for each kind of row: what was swept, the notebook's rows, where they are from.
+
+``runs/<profile>/sweep/`` gets ``points.csv`` (one row a point) and, for each frame that the notebooks write
+(``predictions``, ...), a Parquet file and a CSV file; columns that hold lists are in the Parquet file only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llmexp_utils import frames, freshness
+from llmexp_utils.paths import atomic_write
+from llmexp_utils.sweep import Point, word
+
+SUFFIXES = (".parquet", ".jsonl")
+
+
+def table_paths(points: Iterable[Point]) -> list[Path]:
+    """Files that :func:`collect` writes, relative to the repository; none without points."""
+    points = list(points)
+    if not points:
+        return []
+    names = dict.fromkeys(field for point in points for field in _frames(point))
+    folder = points[0].done.parents[2]
+    return [folder / "points.csv", *(folder / f"{name}{end}" for name in names for end in (".parquet", ".csv"))]
+
+
+def collect(points: Mapping[str, Point]) -> list[str]:
+    """Write the tables of all points whose result stands; returns the names of the others."""
+    missing = [name for name, point in points.items() if point.changes()]
+    standing = [point for name, point in points.items() if name not in missing]
+    root = next(iter(points.values())).study.root
+    described = {point.name: _facts(point) | _provenance(point) for point in standing}
+    listed, *tables = table_paths(points.values())
+    _write_csv(pd.DataFrame(list(described.values())), root / listed)
+    for path in tables[::2]:
+        rows = [_rows(point, path.stem) for point in standing if path.stem in _frames(point)]
+        table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+        frames.write_frame(table, root / path)
+        _write_csv(table, root / path.with_suffix(".csv"))
+    return missing
+
+
+def _rows(point: Point, field: str) -> pd.DataFrame:
+    """Rows of one frame of a point, between what was swept and their provenance."""
+    rows = frames.read_frame(point.study.root / getattr(point.study.params[point.notebook], field), {})
+    before = pd.DataFrame([_facts(point)] * len(rows), index=rows.index)
+    after = pd.DataFrame([_provenance(point)] * len(rows), index=rows.index)
+    return pd.concat([before, rows, after], axis=1)
+
+
+def _facts(point: Point) -> dict[str, Any]:
+    """What was swept; its columns cannot meet those of the rows, which may well have a ``seed`` of their own."""
+    swept = {f"swept_{name}": word(value) if isinstance(value, list) else value for name, value in point.values.items()}
+    return {"point": point.name, "notebook": point.notebook, **swept}
+
+
+def _provenance(point: Point) -> dict[str, Any]:
+    record = freshness.read_record(point.study.record_path(point.notebook))
+    code = {name: part for name, part in record.fingerprint.items() if name == "code" or name.startswith("module ")}
+    known = {"point_code": freshness.digest(code), "point_finished": record.finished, "point_seconds": record.seconds}
+    return known | {f"point_{name}": text for name, text in record.provenance.items()}
+
+
+def _frames(point: Point) -> list[str]:
+    """Fields of the notebook that name a frame which it writes."""
+    params = point.study.params[point.notebook]
+    return [field for field in params.names("writes") if Path(getattr(params, field)).suffix in SUFFIXES]
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    plain = [name for name in table if not table[name].map(pd.api.types.is_list_like).any()]
+    atomic_write(path, table[plain].to_csv(index=False))
