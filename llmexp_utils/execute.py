@@ -16,7 +16,7 @@ LONGEST_SOCKET_PATH = 80
 """A Unix socket's path may have about 100 characters; a longer temporary folder is passed over for /tmp."""
 
 
-def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root: Path) -> None:
+def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root: Path, title: str = "") -> None:
     """Run a notebook with papermill, in the folder ``root``; what it printed is kept, also if it fails.
 
     The kernel is this very Python, whatever kernels are installed, and is spoken to over Unix sockets in a
@@ -32,6 +32,8 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
         Values for the ``parameters`` cell.
     root : Path
         Working folder of the kernel.
+    title : str
+        What its progress is shown under (default: its name).
 
     Raises
     ------
@@ -47,7 +49,7 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
         status = Path(sockets) / "status"
         manager_class, started = _kernel_manager(Path(sockets), {progress.STATUS: str(status)})
         try:
-            with progress.shown(notebook.stem, status):
+            with progress.shown(title or notebook.stem, status):
                 papermill.execute_notebook(
                     notebook,
                     executed,

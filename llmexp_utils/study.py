@@ -161,7 +161,7 @@ def _run(study: Study, name: str, why: Sequence[str]) -> None:
     _require_inputs(study, name)
     _say(f"{study.title(name)}: started, {about(study.minutes(name))} ({_shorten(why)})")
     executed = study.folder / "executed" / f"{name}.ipynb"
-    execute(study.root / "notebooks" / f"{name}.ipynb", executed, params.model_dump(), study.root)
+    execute(study.root / "notebooks" / f"{name}.ipynb", executed, params.model_dump(), study.root, study.title(name))
     written, seconds = freshness.outputs(params, study.root, started), time.time() - started
     record = freshness.Record(parts, written, round(seconds, 1), provenance=provenance.stamp())
     freshness.write_record(study.record_path(name), record)

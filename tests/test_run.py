@@ -31,7 +31,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stub: dict[str, Any] = {}
     exec(toy_study.STUB, stub)
 
-    def in_process(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path) -> None:
+    def in_process(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path, title: str) -> None:
         executed.parent.mkdir(exist_ok=True)
         stub["execute_notebook"](notebook, executed, parameters, root)
 

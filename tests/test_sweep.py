@@ -208,7 +208,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     stub: dict[str, Any] = {}
     exec(toy_study.STUB, stub)
 
-    def execute(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path) -> None:
+    def execute(notebook: Path, executed: Path, parameters: dict[str, Any], root: Path, title: str) -> None:
         executed.parent.mkdir(parents=True, exist_ok=True)
         stub["execute_notebook"](notebook, executed, parameters, root)
 
