@@ -46,9 +46,9 @@ SOURCES = {
         "put java.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
     ),
     "humaneval-java": Source(
-        humaneval_java.find_humaneval_java, humaneval_java.load_humaneval_java, humaneval_java.ADVICE
+        humaneval_java.find_humaneval_java, humaneval_java.load_humaneval_java, humaneval_java.PUBLISHED.advice
     ),
-    "defects4j": Source(defects4j.find_defects4j, defects4j.load_defects4j, defects4j.ADVICE),
+    "defects4j": Source(defects4j.find_defects4j, defects4j.load_defects4j, defects4j.PUBLISHED.advice),
     "condefects": Source(
         condefects.find_condefects,
         condefects_faults.load_condefects,

@@ -7,8 +7,6 @@ every labelled line is blank, a lone brace or a comment: code is missing there, 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -16,20 +14,23 @@ from llmexp_utils import java
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
-from llmexp_utils.paths import data_dir
+from llmexp_utils.pinned import PinnedFile
 
-FILE, SHA256 = "single_function_repair.json", "1f5bd440d2fa7f8f1ec36f6f3a248012957303fce8f0f393496df0a1813c3015"
+PUBLISHED = PinnedFile(
+    "Defects4J's single functions",
+    folder="defects4j",
+    name="single_function_repair.json",
+    sha256="1f5bd440d2fa7f8f1ec36f6f3a248012957303fce8f0f393496df0a1813c3015",
+    source="vinci-grape/ThinkRepair, commit 98689fc",
+)
 N_FAULTS, N_WITHOUT_CODE = 483, 53
-ADVICE = "put single_function_repair.json of vinci-grape/ThinkRepair, commit 98689fc, into LLMEXP_DATA_DIR/defects4j"
 BRACES = {"{", "}", "};", "});"}
 Rule = Literal["next", "drop"]
 
 
 def find_defects4j() -> Path | None:
     """File in ``LLMEXP_DATA_DIR``; None without it: no hub has the data."""
-    folder = data_dir()
-    path = folder / "defects4j" / FILE if folder else None
-    return path if path and path.is_file() else None
+    return PUBLISHED.find()
 
 
 def load_defects4j(path: Path, rule: Rule = "next") -> FaultBenchmark:
@@ -48,10 +49,7 @@ def load_defects4j(path: Path, rule: Rule = "next") -> FaultBenchmark:
     StudyError
         If the file is not the published one.
     """
-    data = Path(path).read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise StudyError(f"{path} is not Defects4J's single functions as published (wrong SHA-256): {ADVICE}")
-    bugs = json.loads(data)
+    bugs = PUBLISHED.read(path)
     rows, functions, without = [], [], 0
     for name, bug in bugs.items():
         task_id, fix = f"Defects4J/{name}", java.normalise(bug["fix"]).code

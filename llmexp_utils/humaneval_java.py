@@ -6,8 +6,6 @@ in normal form. The problems are HumanEval's, in other words: never train here a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 from llmexp_utils import java
@@ -15,18 +13,21 @@ from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import changed_lines
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
-from llmexp_utils.paths import data_dir
+from llmexp_utils.pinned import PinnedFile
 
-FILE, SHA256 = "humaneval-java-sf.json", "dd009268cb3fe724ea6c727ad33604f613b975bf4454c79746767fa9c08a82f8"
+PUBLISHED = PinnedFile(
+    "HumanEval-Java",
+    folder="humaneval_java",
+    name="humaneval-java-sf.json",
+    sha256="dd009268cb3fe724ea6c727ad33604f613b975bf4454c79746767fa9c08a82f8",
+    source="ASSERT-KTH/human-eval-java, commit c01484f",
+)
 N_FAULTS = 163
-ADVICE = "put humaneval-java-sf.json of ASSERT-KTH/human-eval-java, commit c01484f, into LLMEXP_DATA_DIR/humaneval_java"
 
 
 def find_humaneval_java() -> Path | None:
     """File in ``LLMEXP_DATA_DIR``; None without it: no hub has the data."""
-    folder = data_dir()
-    path = folder / "humaneval_java" / FILE if folder else None
-    return path if path and path.is_file() else None
+    return PUBLISHED.find()
 
 
 def load_humaneval_java(path: Path) -> FaultBenchmark:
@@ -37,10 +38,7 @@ def load_humaneval_java(path: Path) -> FaultBenchmark:
     StudyError
         If the file is not the published one.
     """
-    data = Path(path).read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise StudyError(f"{path} is not HumanEval-Java as published (wrong SHA-256): {ADVICE}")
-    bugs = json.loads(data)
+    bugs = PUBLISHED.read(path)
     if len(bugs) != N_FAULTS:
         raise StudyError(f"{path} has {len(bugs)} faults, HumanEval-Java has {N_FAULTS}")
     rows, functions = [], []
