@@ -1,79 +1,33 @@
-"""The parameter model of each notebook; their values stand in the notebooks and in the profile files."""
+"""The parameter model of each notebook; their values stand in the notebooks and in the profile files.
+
+What a value may be, for example the name of an arm, is in :mod:`llmexp_utils.parameter_types`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
 from llmexp_utils.access import Access
-from llmexp_utils.errors import StudyError
+from llmexp_utils.parameter_types import (
+    ArmName,
+    BenchmarkName,
+    Boundary,
+    CloneArmName,
+    Condition,
+    Construct,
+    Count,
+    Fold,
+    MoneyBudget,
+    Once,
+    PairCondition,
+    Prices,
+    Rate,
+    Share,
+    Whole,
+)
 from llmexp_utils.params import Params, Reads, Writes
-
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
-Money = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Fold = Annotated[int, Field(ge=0, le=4)]
-
-
-def _is_arm(text: str) -> str:
-    from llmexp_utils.injection import parse_arm
-
-    return _read_by(parse_arm, text)
-
-
-def _is_clone_arm(text: str) -> str:
-    from llmexp_utils.cloning import parse_clone_arm
-
-    return _read_by(parse_clone_arm, text)
-
-
-def _is_benchmark(text: str) -> str:
-    from llmexp_utils.benchmark_registry import check_name
-
-    return _read_by(check_name, text)
-
-
-def _read_by(parse: Callable[[str], Any], text: str) -> str:
-    """The text itself, if it can be read; pydantic wants a ValueError where it cannot."""
-    try:
-        parse(text)
-    except StudyError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _all_differ(values: list[Any]) -> list[Any]:
-    again = [value for number, value in enumerate(values) if value in values[:number]]
-    if again:
-        raise ValueError(f"{again[0]!r} stands twice; leave one out")
-    return values
-
-
-def _are_prices(values: list[float]) -> list[float]:
-    if len(values) not in (0, 2):
-        raise ValueError("write two numbers, for a million tokens read and written; or none")
-    return values
-
-
-def _has_prices(budget: float, info: ValidationInfo) -> float:
-    if budget and not any(info.data.get("prices", [])):
-        raise ValueError("a budget in money needs prices; or set token_budget")
-    return budget
-
-
-Once = AfterValidator(_all_differ)
-"""A list in which a value that stands twice would be the same work twice."""
-ArmName = Annotated[str, AfterValidator(_is_arm)]
-CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
-BenchmarkName = Annotated[str, AfterValidator(_is_benchmark)]
-Boundary = Literal["full", "confined", "limits"]
-Construct = Literal["loop", "comprehension", "recursion", "library", "functional", "sorting", "dictionary", "other"]
-Condition = Literal["C0", "C2", "C3", "C4", "C5", "C5m", "mix"]
-PairCondition = Literal["C0", "C2", "C3", "C4", "C4far", "C5"]
 
 
 class Common(Params):
@@ -120,9 +74,9 @@ class Asking(Reporting):
     concurrency: Count
     requests_per_minute: Whole
     request_seconds: Rate
-    prices: Annotated[list[Money], AfterValidator(_are_prices)]
+    prices: Prices
     token_budget: Whole
-    money_budget: Annotated[Money, AfterValidator(_has_prices)]
+    money_budget: MoneyBudget
     examples: Literal["semantic", "random"]
     n_functions: Count
     temperature: Annotated[float, Field(ge=0)]
