@@ -135,7 +135,15 @@ class ValidateAndSelect(Reporting):
     clones: Writes
 
 
-class Finetuning(Common):
+class Frozen(Common):
+    """Notebooks whose student (A) stands on a frozen code model."""
+
+    frozen_model: str
+    frozen_layers: Count
+    frozen_pooling: Literal["last", "mean"]
+
+
+class Finetuning(Frozen):
     """Notebooks that train students under each condition."""
 
     examples: Literal["semantic", "random"]
@@ -145,9 +153,6 @@ class Finetuning(Common):
     arm_added: Annotated[list[Count], Field(min_length=1), Once]
     folds: Annotated[list[Fold], Field(min_length=1), Once]
     seeds: Annotated[list[Whole], Field(min_length=1), Once]
-    frozen_model: str
-    frozen_layers: Count
-    frozen_pooling: Literal["last", "mean"]
     steps: Count
     batch_size: Count
     learning_rate: Rate
@@ -205,7 +210,7 @@ class Results(Reporting):
     n_bootstrap: Count
 
 
-class RealBenchmarks(Reporting):
+class RealBenchmarks(Frozen, Reporting):
     """Fault localization on benchmarks of real faults."""
 
     notebook: ClassVar[str] = "08_real_benchmarks"
@@ -232,6 +237,7 @@ class RealBenchmarks(Reporting):
     learning_rate: Rate
     encoder: str
     encoder_conditions: Annotated[list[Condition], Once]
+    encoder_seeds: Annotated[list[Whole], Once]
     encoder_steps: Count
     encoder_learning_rate: Rate
     n_bootstrap: Count
