@@ -5,45 +5,62 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmexp_utils import condefects, condefects_faults, defects4j, humaneval_java, humanevalpack, own_faults
-from llmexp_utils.benchmarks import gold_frame, load_humaneval, read_gold
+from llmexp_utils.benchmarks import Function, gold_frame, load_humaneval, read_gold
 from llmexp_utils.defects4j import Rule
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark
 from llmexp_utils.params import hint
 from llmexp_utils.paths import gold_dir
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class Source(NamedTuple):
-    """Where a benchmark is found and how it is read; ``advice`` says how to get it."""
+    """Where a benchmark is found and how it is read; ``advice`` says how to get it.
 
-    find: Callable[[], Path | None]
+    ``find_local`` asks nobody, so that it can be looked for often; ``from_hub`` is for what a hub has.
+    """
+
+    find_local: Callable[[], Path | None]
     load: Callable[[Path], FaultBenchmark]
     advice: str
+    from_hub: Callable[[], Path | None] = lambda: None
+
+    def find(self) -> Path | None:
+        """File or folder on this machine, or else from the hub (one try); None when nobody has it."""
+        return self.find_local() or self.from_hub()
 
 
 def embedded(folder: Path) -> FaultBenchmark:
     """HumanEval with the faults written for this study: always at hand."""
     functions = load_humaneval()
-    faults = gold_frame(read_gold(folder / "faults.jsonl"), functions)
+    return of_humaneval(functions, gold_frame(read_gold(folder / "faults.jsonl"), functions))
+
+
+def of_humaneval(functions: Sequence[Function], faults: pd.DataFrame) -> FaultBenchmark:
+    """HumanEval's functions with a frame of faults."""
     unit = {function.task_id: function.task_id for function in functions}
-    return FaultBenchmark("humaneval", "python", functions, faults, unit, {"published": len(faults)})
+    return FaultBenchmark(EMBEDDED, "python", list(functions), faults, unit, {"published": len(faults)})
 
 
 EMBEDDED = "humaneval"
 SOURCES = {
     EMBEDDED: Source(gold_dir, embedded, "it is part of the repository"),
     "humanevalpack-python": Source(
-        lambda: humanevalpack.find_humanevalpack("python"),
+        lambda: humanevalpack.find_local("python"),
         humanevalpack.load_python,
         "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        lambda: humanevalpack.find_humanevalpack("python"),
     ),
     "humanevalpack-java": Source(
-        lambda: humanevalpack.find_humanevalpack("java"),
+        lambda: humanevalpack.find_local("java"),
         humanevalpack.load_java,
         "put java.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        lambda: humanevalpack.find_humanevalpack("java"),
     ),
     "humaneval-java": Source(
         humaneval_java.find_humaneval_java, humaneval_java.load_humaneval_java, humaneval_java.PUBLISHED.advice
@@ -75,10 +92,13 @@ def at_hand(names: Sequence[str], external: bool) -> tuple[list[str], dict[str, 
 
 
 def local_hash() -> str:
-    """SHA-256 of the names, sizes and places of the benchmarks that are at hand: what results depend on."""
-    found = {name: source.find() for name, source in SOURCES.items() if name != EMBEDDED}
-    sizes = {name: path.stat().st_size for name, path in found.items() if path and path.is_file()}
-    there = [f"{name} {sizes.get(name, condefects.local_hash())}" for name, path in sorted(found.items()) if path]
+    """SHA-256 of the names and sizes of the benchmarks on this machine: what results depend on."""
+    found = {name: source.find_local() for name, source in SOURCES.items() if name != EMBEDDED}
+    there = [
+        f"{name} {path.stat().st_size if path.is_file() else condefects.local_hash()}"
+        for name, path in sorted(found.items())
+        if path
+    ]
     return hashlib.sha256("\n".join(there).encode()).hexdigest() if there else ""
 
 

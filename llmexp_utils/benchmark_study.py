@@ -6,6 +6,7 @@ benchmark. Faults of HumanEval's own problems keep the frozen split and prompts,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from llmexp_utils import injection
-from llmexp_utils.benchmark_registry import load_benchmark
+from llmexp_utils.asking import book_of, server_of
+from llmexp_utils.benchmark_registry import EMBEDDED, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
 from llmexp_utils.conditions import REAL_FREE, Cell, Pool, available
 from llmexp_utils.defects4j import Rule
@@ -22,8 +24,10 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples, shown_first
 from llmexp_utils.fault_benchmarks import FaultBenchmark, refuse_shared_texts, shorter, split_groups
 from llmexp_utils.fault_pool import Pooled, examples_of, mutants_of, plan_of, pool_of
+from llmexp_utils.gold_folder import Gold
 from llmexp_utils.grid import Repeats, grid_cells
 from llmexp_utils.injection import Arm
+from llmexp_utils.llm import model_identity
 from llmexp_utils.sandbox import Limits
 from llmexp_utils.select import Embed
 
@@ -90,8 +94,7 @@ def split_benchmark(name: str, choices: Choices, gold: Path, embed: Embed) -> Sp
     StudyError
         If it is not at hand, malformed, or a text would be in two groups.
     """
-    whole = load_benchmark(name, choices.missing_code)
-    benchmark = shorter(whole, choices.max_lines, choices.n_functions, choices.seed)
+    benchmark = _drawn(load_benchmark(name, choices.missing_code), choices)
     if name in FROZEN:
         groups, rankings = load_groups(gold / "folds.json"), load_examples(gold / "examples.json", "semantic")
         shown = gold_frame(read_gold(gold / "faults.jsonl"), load_humaneval())
@@ -109,9 +112,39 @@ def recordings_of(name: str, folder: Path) -> Path:
 
 def ask(split: Split, choices: Choices, recordings: Path, mode: str, base_url: str = "") -> pd.DataFrame:
     """Candidate frame of the benchmark's functions, from recordings or from the generator."""
-    plan = plan_of(split.benchmark, split.groups, split.rankings, choices.samples, choices.seed)
     folder = recordings_of(split.benchmark.name, recordings)
-    return injection.answers_of([choices.arm], replace(plan, gold=split.gold), folder, mode, base_url)
+    return injection.answers_of([choices.arm], _plan(split, choices), folder, mode, base_url)
+
+
+def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", gold: Gold | None = None) -> str:
+    """What :func:`ask` would not find on record, in words; empty if nothing is known to be missing.
+
+    Asks no generator, reads no weights and no benchmark. With the gold folder, answers for HumanEval's own problems are
+    counted. The prompts of other benchmarks show examples that are chosen by vectors of their faults: of those it is
+    only seen whether any function has as many answers as are asked for.
+    """
+    arm, folder = choices.arm, recordings_of(name, recordings)
+    if name == EMBEDDED and gold:
+        benchmark = _drawn(of_humaneval(gold.functions, gold.faults), choices)
+        plan = _plan(Split(benchmark, gold.groups, gold.faults, gold.rankings), choices)
+        return "; ".join(f"{name}: {gap}" for gap in injection.missing([arm], plan, folder, base_url))
+    book = book_of(arm.form, arm.generator, folder)
+    model = model_identity(arm.generator, server_of(arm.generator, base_url))
+    answers = Counter(book[key].get("task_id") for key in book if book[key].get("model") == model)
+    most = max(answers.values(), default=0)
+    if most >= choices.samples:
+        return ""
+    found = f"at most {most} of {choices.samples} answers a function" if most else "no answers"
+    return f"{name}: arm {arm.name}: {found} are in {book.path}"
+
+
+def _plan(split: Split, choices: Choices) -> injection.Plan:
+    plan = plan_of(split.benchmark, split.groups, split.rankings, choices.samples, choices.seed)
+    return replace(plan, gold=split.gold)
+
+
+def _drawn(benchmark: FaultBenchmark, choices: Choices) -> FaultBenchmark:
+    return shorter(benchmark, choices.max_lines, choices.n_functions, choices.seed)
 
 
 def build_pool(

@@ -6,21 +6,23 @@ program is run (its sandbox is set up once), a server or a hub is asked once and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmexp_utils import benchmarks, cloning, injection, llm, reader
-from llmexp_utils.benchmarks import Function
+from llmexp_utils import benchmark_study, benchmarks, cloning, injection, llm, reader
+from llmexp_utils.benchmark_registry import at_hand
+from llmexp_utils.benchmark_study import Choices
 from llmexp_utils.errors import StudyError
-from llmexp_utils.examples import Ranking, load_examples
+from llmexp_utils.examples import load_examples
 from llmexp_utils.external import EXTERNAL
+from llmexp_utils.gold_folder import Gold, parsed, read_gold_folder
 from llmexp_utils.notebook_params import (
     FinetuneCloneDetection,
     FinetuneFaultLocalization,
     Finetuning,
     InjectFaults,
+    RealBenchmarks,
     Results,
     StartHere,
     ValidateAndSelect,
@@ -28,28 +30,40 @@ from llmexp_utils.notebook_params import (
 )
 from llmexp_utils.pairs import PAIRS_A_PROBLEM
 from llmexp_utils.params import hint
+from llmexp_utils.paths import gold_dir
 from llmexp_utils.sandbox import Limits, layers
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from llmexp_utils.study import Study
 
 DEFAULT_EXAMPLES = "semantic"  # of notebooks that do not choose
+RECORD = "set `mode: record` to ask for them, or go back to the committed parameters"
 
 
-@dataclass(frozen=True)
-class Gold:
-    """A gold folder that holds together."""
+class Known:
+    """What was asked already: points of a sweep ask the same of the same files and servers, again and again."""
 
-    functions: Sequence[Function]
-    faults: pd.DataFrame
-    groups: Mapping[str, int]
-    rankings: Mapping[str, Ranking]
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, Any] = {}
+
+    def once(self, function: Callable[..., Any], *values: Hashable) -> Any:
+        """What a function returns, called once for these values."""
+        if (function, values) not in self._answers:
+            self._answers[function, values] = function(*values)
+        return self._answers[function, values]
+
+    def lines(self, check: Callable[..., None], *values: Hashable) -> list[str]:
+        """Lines of the error that a check raises; none when it holds."""
+        return self.once(_lines, check, *values)
 
 
 def preflight(study: Study, names: Sequence[str]) -> list[str]:
-    """Check what the notebooks are about to read and use.
+    """Check what notebooks are about to read and use; see :func:`preflight_all`."""
+    return preflight_all([(study, names)])
+
+
+def preflight_all(asked: Iterable[tuple[Study, Sequence[str]]]) -> list[str]:
+    """Check what notebooks of several studies, such as the points of a sweep, are about to read and use.
 
     Returns
     -------
@@ -61,27 +75,30 @@ def preflight(study: Study, names: Sequence[str]) -> list[str]:
     StudyError
         With one line for each problem of all notebooks.
     """
-    problems = _sandbox(study, names)
-    golds: dict[tuple[Path, str], Gold | None] = {}
+    known, problems, warnings = Known(), [], []
+    for study, names in asked:  # paths inside the repository are shown from there
+        problems += [line.replace(f"{study.root}/", "") for line in _problems(study, names, known)]
+        warnings += _warnings(study, names)
+    if problems:
+        raise StudyError("\n".join(dict.fromkeys(problems)))
+    return list(dict.fromkeys(warnings))
+
+
+def _problems(study: Study, names: Sequence[str], known: Known) -> Iterator[str]:
+    for boundary in dict.fromkeys(getattr(study.params[name], "boundary", "") for name in names):
+        yield from known.lines(_check_boundary, boundary) if boundary else []
     for name in names:
         p = study.params[name]
         if name == Results.notebook:
             continue  # it reads what the others wrote
-        folder = (study.root / p.gold, getattr(p, "examples", DEFAULT_EXAMPLES))
-        if folder not in golds:
-            golds[folder] = _read_gold(*folder, problems)
-        gold = golds[folder]
+        gold, malformed = known.once(read_gold_folder, study.root / p.gold, getattr(p, "examples", DEFAULT_EXAMPLES))
+        yield from malformed
         if gold and name in CHECKS:
-            problems += [f"{name}: {line}" for line in CHECKS[name](study, p, gold)]
-    if problems:  # paths inside the repository are shown from there
-        raise StudyError("\n".join(dict.fromkeys(problems)).replace(f"{study.root}/", ""))
-    return _warnings(study, names)
+            yield from (f"{name}: {line}" for line in CHECKS[name](study, p, gold, known))
 
 
-def _sandbox(study: Study, names: Sequence[str]) -> list[str]:
-    """What is missing for the boundaries that notebooks ask for."""
-    boundaries = dict.fromkeys(getattr(study.params[name], "boundary", None) for name in names)
-    return [line for one in boundaries if one for line in _lines(lambda one=one: layers(Limits(boundary=one)))]
+def _check_boundary(boundary: str) -> None:
+    layers(Limits(boundary=boundary))
 
 
 def downstream(study: Study, waiting: Sequence[str]) -> list[str]:
@@ -95,70 +112,17 @@ def downstream(study: Study, waiting: Sequence[str]) -> list[str]:
     return found
 
 
-def _read_gold(folder: Path, how: str, problems: list[str]) -> Gold | None:
-    """Read a gold folder; None, and lines in ``problems``, when a file of it is malformed."""
-    before = len(problems)
-    try:
-        functions = benchmarks.load_humaneval()
-    except StudyError as error:
-        problems.append(str(error))
-        return None
-
-    def read(name: str, reader: Callable[[Path], Any]) -> Any:
-        try:
-            return _parsed(folder / name, reader)
-        except StudyError as error:
-            problems.append(str(error))
-            return None
-
-    faults = read("faults.jsonl", lambda path: benchmarks.gold_frame(benchmarks.read_gold(path), functions))
-    groups = read("folds.json", lambda path: _read_groups(path, functions))
-    rankings = read("examples.json", lambda path: _read_rankings(path, how, faults))
-    return Gold(functions, faults, groups, rankings) if len(problems) == before else None
-
-
-def _parsed(path: Path, reader: Callable[[Path], Any]) -> Any:
-    """Read a file; every way in which it can be malformed is one line with its name."""
-    try:
-        return reader(path)
-    except FileNotFoundError as error:
-        raise StudyError(f"{error.filename} does not exist: check the parameter 'gold'") from None
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise StudyError(f"{path} is malformed ({type(error).__name__}: {error})") from None
-
-
-def _read_groups(path: Path, functions: Sequence[Function]) -> Mapping[str, int]:
-    groups = benchmarks.load_groups(path)
-    for function in functions:
-        if groups.get(function.task_id) not in range(benchmarks.N_GROUPS):
-            raise StudyError(f"{path}: {function.task_id} has no group from 0 to {benchmarks.N_GROUPS - 1}")
-    return groups
-
-
-def _read_rankings(path: Path, how: str, faults: pd.DataFrame | None) -> Mapping[str, Ranking]:
-    rankings = load_examples(path, how)
-    shown = [
-        fault_id for group in range(benchmarks.N_GROUPS) for ranking in rankings[str(group)] for fault_id in ranking
-    ]
-    unknown = set(shown) - set(shown if faults is None else faults.fault_id)
-    if unknown:
-        raise StudyError(f"{path}: {min(unknown)!r} is not a gold fault")
-    return rankings
-
-
-def _start_here(study: Study, p: StartHere, gold: Gold) -> Iterator[str]:
-    known = [function.task_id for function in gold.functions]
+def _start_here(study: Study, p: StartHere, gold: Gold, known: Known) -> Iterator[str]:
+    problems = [function.task_id for function in gold.functions]
     for field, value in p.model_dump().items():
-        if field.endswith("task_id") and value not in known:
-            yield f"{field}: {value!r} is no HumanEval problem; known: {known[0]} to {known[-1]}"
+        if field.endswith("task_id") and value not in problems:
+            yield f"{field}: {value!r} is no HumanEval problem; known: {problems[0]} to {problems[-1]}"
 
 
-def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
+def _inject_faults(study: Study, p: InjectFaults, gold: Gold, known: Known) -> Iterator[str]:
     arms = [injection.parse_arm(text) for text in p.arms]
     if p.mode == "record":
-        yield from _serve(arms, p.base_url)
+        yield from _serve(arms, p.base_url, known)
         return
     samples = {"line": p.line_samples, "function": p.function_samples}
     settings = (samples, p.temperature, p.top_p, p.seed)
@@ -167,13 +131,13 @@ def _inject_faults(study: Study, p: InjectFaults, gold: Gold) -> Iterator[str]:
         yield from _lines(_check_recorded, arm, plan, study.root / p.recordings, p.base_url)
 
 
-def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
+def _write_clones(study: Study, p: WriteClones, gold: Gold, known: Known) -> Iterator[str]:
     arms = [cloning.parse_clone_arm(text) for text in p.clone_arms]
     if p.mode == "record":
-        yield from _serve(arms, p.base_url)
+        yield from _serve(arms, p.base_url, known)
         return
     try:
-        plan = _parsed(study.root / p.gold, lambda folder: cloning.plan_of(p, folder, gold.functions, gold.groups))
+        plan = parsed(study.root / p.gold, lambda folder: cloning.plan_of(p, folder, gold.functions, gold.groups))
     except StudyError as error:
         yield from str(error).splitlines()
         return
@@ -181,7 +145,7 @@ def _write_clones(study: Study, p: WriteClones, gold: Gold) -> Iterator[str]:
         yield from _lines(_check_recorded_clones, arm, plan, study.root / p.recordings, p.base_url)
 
 
-def _serve(arms: Sequence[injection.Arm | cloning.CloneArm], base_url: str) -> Iterator[str]:
+def _serve(arms: Sequence[injection.Arm | cloning.CloneArm], base_url: str, known: Known) -> Iterator[str]:
     """What is missing to ask the generators of the arms."""
     generators = list(dict.fromkeys(arm.generator for arm in arms))
     others = [generator for generator in generators if generator not in llm.EMBEDDED]
@@ -189,12 +153,12 @@ def _serve(arms: Sequence[injection.Arm | cloning.CloneArm], base_url: str) -> I
         yield f"base_url is empty: give the address of a server that has {', '.join(others)}"
         return
     for generator in generators:
-        yield from _lines(llm.check_generator, generator, base_url)
+        yield from known.lines(llm.check_generator, generator, base_url)
 
 
 def _check_recorded_clones(arm: cloning.CloneArm, plan: cloning.ClonePlan, folder: Path, base_url: str) -> None:
     for gap in cloning.missing([arm], plan, folder, base_url):
-        raise StudyError(f"{gap}: set `mode: record` to ask for them, or go back to the committed parameters")
+        raise StudyError(f"{gap}: {RECORD}")
 
 
 def _check_recorded(arm: injection.Arm, plan: injection.Plan, folder: Path, base_url: str) -> None:
@@ -214,37 +178,68 @@ def _lines(check: Callable[..., None], *values: object) -> list[str]:
     return []
 
 
-def _finetune_fault_localization(study: Study, p: FinetuneFaultLocalization, gold: Gold) -> Iterator[str]:
+def _finetune_fault_localization(study: Study, p: FinetuneFaultLocalization, gold: Gold, known: Known) -> Iterator[str]:
     inject, select = study.params_of(InjectFaults.notebook), study.params_of(ValidateAndSelect.notebook)
     if inject and select and (inject.candidates, select.pool) == (select.candidates, p.pool):
         yield from _unknown_arms(p, inject.arms, inject.notebook)
     used = {function.task_id for function in gold.functions[: p.n_functions]}
     faults = [gold.groups[task_id] for task_id in gold.faults.task_id if task_id in used]
     yield from _too_many_real(p, faults, "faults", sweep_real=[p.sweep_real] if p.sweep_added or p.arms else [])
-    yield from _finetune(study, p)
+    yield from _finetune(study, p, known)
 
 
-def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gold) -> Iterator[str]:
+def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gold, known: Known) -> Iterator[str]:
     write, select = study.params_of(WriteClones.notebook), study.params_of(ValidateAndSelect.notebook)
     if write and select and (write.clone_candidates, select.clones) == (select.clone_candidates, p.clones):
         yield from _unknown_arms(p, write.clone_arms, write.notebook)
-    yield from _lines(
-        _parsed, study.root / p.gold / "clone_examples.json", lambda path: load_examples(path, p.examples)
-    )
+    yield from _lines(parsed, study.root / p.gold / "clone_examples.json", lambda path: load_examples(path, p.examples))
     pairs = [
         gold.groups[function.task_id] for function in gold.functions[: p.n_functions] for _ in range(PAIRS_A_PROBLEM)
     ]
     yield from _too_many_real(p, pairs, "pairs", arm_real=[p.arm_real] if p.arms else [])
-    yield from _finetune(study, p)
+    yield from _finetune(study, p, known)
 
 
-def _finetune(study: Study, p: Finetuning) -> Iterator[str]:
-    yield from _lines(reader.check_model, p.frozen_model, study.root)
+def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) -> Iterator[str]:
+    yield from _students(study, p, known)
+    arm = injection.parse_arm(p.arm)
+    if p.mode == "record":
+        yield from _serve([arm], p.base_url, known)
+        return
+    usable, left = known.once(at_hand, tuple(p.benchmarks), p.external)
+    if not usable:
+        yield "benchmarks: none is at hand; " + "; ".join(f"{name}: {reason}" for name, reason in left.items())
+    numbers = (p.samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
+    choices = Choices(arm, *numbers, p.missing_code)
+    own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
+    for name in usable:
+        if name.endswith(".jsonl") and not (study.root / name).is_file():
+            yield f"benchmarks: {name} does not exist"
+        else:
+            yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)
+
+
+def _check_answers(name: str, choices: Choices, recordings: Path, base_url: str, gold: Gold | None) -> None:
+    gap = benchmark_study.missing(name, choices, recordings, base_url, gold)
+    if gap:
+        raise StudyError(f"{gap}: {RECORD}")
+
+
+def _finetune(study: Study, p: Finetuning, known: Known) -> Iterator[str]:
+    yield from _students(study, p, known)
+    yield from known.lines(_check_external, p.notebook) if p.external else []
+
+
+def _students(study: Study, p: Finetuning | RealBenchmarks, known: Known) -> Iterator[str]:
+    yield from known.lines(reader.check_model, p.frozen_model, study.root)
     if p.encoder_conditions and p.encoder_seeds:
-        yield from _lines(_check_encoder, p.encoder, study.root)
-    path = EXTERNAL[p.notebook].find() if p.external else None
+        yield from known.lines(_check_encoder, p.encoder, study.root)
+
+
+def _check_external(notebook: str) -> None:
+    path = EXTERNAL[notebook].find()
     if path:
-        yield from _lines(EXTERNAL[p.notebook].verify, path)
+        EXTERNAL[notebook].verify(path)
 
 
 def _unknown_arms(p: Finetuning, known: Sequence[str], asked_by: str) -> Iterator[str]:
@@ -288,11 +283,12 @@ def _warnings(study: Study, names: Sequence[str]) -> list[str]:
     return lines
 
 
-CHECKS: dict[str, Callable[[Study, Any, Gold], Iterator[str]]] = {
+CHECKS: dict[str, Callable[[Study, Any, Gold, Known], Iterator[str]]] = {
     StartHere.notebook: _start_here,
     InjectFaults.notebook: _inject_faults,
     WriteClones.notebook: _write_clones,
     FinetuneFaultLocalization.notebook: _finetune_fault_localization,
     FinetuneCloneDetection.notebook: _finetune_clone_detection,
+    RealBenchmarks.notebook: _real_benchmarks,
 }
 """Problems of a notebook beyond its gold folder, one line each."""

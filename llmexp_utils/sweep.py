@@ -143,19 +143,10 @@ def preflight_points(study: Study | None, before: Sequence[str], points: Sequenc
     StudyError
         With one line for each problem of them all.
     """
-    from llmexp_utils.preflight import preflight
+    from llmexp_utils.preflight import preflight_all
 
     asked = [(study, before)] if study and before else []
-    warnings: list[str] = []
-    problems: list[str] = []
-    for one, names in [*asked, *((point.study, [point.notebook]) for point in points)]:
-        try:
-            warnings += preflight(one, names)
-        except StudyError as error:
-            problems += str(error).splitlines()
-    if problems:
-        raise StudyError("\n".join(dict.fromkeys(problems)))
-    return list(dict.fromkeys(warnings))
+    return preflight_all([*asked, *((point.study, [point.notebook]) for point in points)])
 
 
 def minutes(points: Sequence[Point], waiting: Sequence[Point], cores: int) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmexp_utils import benchmark_registry, defects4j
+from llmexp_utils import benchmark_registry, defects4j, humaneval_java, humanevalpack
 from llmexp_utils.benchmark_registry import SOURCES, at_hand, load_benchmark
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
@@ -92,8 +92,20 @@ def test_names_that_are_unknown_or_not_at_hand_say_what_to_do(monkeypatch: pytes
         load_benchmark("nowhere.jsonl")
     assert at_hand(["humaneval", "defects4j"], external=True)[0] == ["humaneval"]
     assert at_hand(["humaneval", "defects4j"], external=False)[1] == {"defects4j": "set external to use it"}
-    monkeypatch.setenv("LLMEXP_NO_HUB", "1")
+    monkeypatch.setattr(humanevalpack, "_from_hub", lambda language: pytest.fail("a hub was asked"))
     assert benchmark_registry.local_hash() == ""
+
+
+@pytest.mark.parametrize("name", ["defects4j", "humaneval-java"])
+def test_another_file_than_the_published_one_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = {"defects4j": defects4j.PUBLISHED, "humaneval-java": humaneval_java.PUBLISHED}[name]
+    monkeypatch.setenv("LLMEXP_DATA_DIR", str(tmp_path))
+    (tmp_path / published.folder).mkdir()
+    (tmp_path / published.folder / published.name).write_text("{}")
+    with pytest.raises(StudyError, match=rf"wrong SHA-256\): put {published.name} of .*/{published.folder}$"):
+        load_benchmark(name)
 
 
 def test_groups_keep_units_whole_and_are_of_about_equal_size() -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils import humanevalpack, injection, preflight, run, study
+from llmexp_utils import encoders, humanevalpack, injection, preflight, run, study
+from llmexp_utils.encoder_table import ENCODERS
 from llmexp_utils.errors import StudyError
+from llmexp_utils.gold_folder import read_gold_folder
 from llmexp_utils.paths import gold_dir, recordings_dir
 from llmexp_utils.sandbox import Limits, SandboxError
 
 CLONES = "03_write_clones"
 PAIRS = "06_finetune_clone_detection"
 START, INJECT, TUNE = "00_start_here", "02_inject_faults", "05_finetune_fault_localization"
+REAL = "08_real_benchmarks"
 ARM = "qwen2.5-coder-0.5b/line/uniform"
 ONE = f"  arms: [{ARM}]\n  n_functions: 1\n"
 
@@ -137,7 +140,7 @@ def test_missing_recordings_are_counted_by_arm(say: Callable[..., list[str]], tm
 
 
 def test_the_policy_llm_is_complete_with_its_choices_and_its_answers(functions: list) -> None:
-    gold = preflight._read_gold(gold_dir(), "semantic", [])
+    gold, _ = read_gold_folder(gold_dir(), "semantic")
     settings = ({"line": 6, "function": 2}, 1.0, 0.95, 0)
     plan = injection.Plan(functions[:1], gold.faults, gold.groups, gold.rankings, *settings)
     arm = injection.parse_arm("qwen2.5-coder-1.5b/line/llm")
@@ -156,6 +159,52 @@ def test_missing_clones_and_a_malformed_gold_clone_are_told(say: Callable[..., l
     (tmp_path / "data/gold/clones.jsonl").write_text("{}\n")
     (line,) = say(profile, "notebook", CLONES)
     assert line.startswith(f"error: {CLONES}: data/gold/clones.jsonl, line 1: not a gold clone")
+
+
+def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
+    say: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advice = "set `mode: record` to ask for them, or go back to the committed parameters"
+    book = tmp_path / "data/recordings/line_qwen2.5-coder-0.5b.jsonl"
+    profile = f"{REAL}:\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
+    (tmp_path / "mine.jsonl").touch()
+    (tmp_path / "defects4j").mkdir()
+    (tmp_path / "defects4j" / "single_function_repair.json").touch()
+    monkeypatch.setenv("LLMEXP_DATA_DIR", str(tmp_path))
+    own = f"error: {REAL}: mine.jsonl: arm {ARM}: no answers are in data/recordings/mine/{book.name}: {advice}"
+    assert say(profile, "notebook", REAL) == [own], "the study's own answers are complete"
+
+    kept = [line for line in book.read_text().splitlines() if json.loads(line)["task_id"] == "HumanEval/0"]
+    (tmp_path / "data/recordings/mine").mkdir()
+    (tmp_path / "data/recordings/mine" / book.name).write_text(f"{kept[0]}\n")
+    book.write_text("")
+    (tmp_path / "data/recordings/defects4j" / book.name).unlink()
+    lines = say(f"{profile}  external: true\n", "notebook", REAL)
+    assert lines == [
+        f"error: {REAL}: humaneval: arm {ARM}: 40 of 40 answers are not in data/recordings/{book.name}: {advice}",
+        f"error: {REAL}: defects4j: arm {ARM}: no answers are in data/recordings/defects4j/{book.name}: {advice}",
+        own.replace("no answers", "at most 1 of 2 answers a function"),
+    ]
+    (line,) = say(f"{REAL}:\n  benchmarks: [none.jsonl]\n", "notebook", REAL)
+    assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist"
+    (line,) = say(f"{REAL}:\n  benchmarks: [defects4j]\n", "notebook", REAL)
+    assert line == f"error: {REAL}: benchmarks: none is at hand; defects4j: set external to use it"
+
+
+def test_students_and_generators_of_real_benchmarks_are_checked(say: Callable[..., list[str]]) -> None:
+    profile = f"{REAL}:\n  mode: record\n  arm: gpt/function\n  frozen_model: no/such-model\n  encoder: none/such\n"
+    frozen, generator = say(profile, "notebook", REAL)
+    assert frozen.startswith(f"error: {REAL}: frozen model 'no/such-model' cannot be had")
+    assert generator.startswith(f"error: {REAL}: unknown generator 'gpt'")
+    assert len(say(f"{profile}  encoder_conditions: [C0]\n", "notebook", REAL)) == 3
+
+
+def test_points_of_a_sweep_share_what_is_checked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(preflight.reader, "check_model", lambda name, root: asked.append(name))
+    opened = study.open_study(root, root / "params" / "smoke.yaml")
+    assert preflight.preflight_all([(opened, [TUNE]), (opened, [PAIRS]), (opened, [REAL])]) == []
+    assert len(asked) == 1, "all three have the same frozen model"
 
 
 def test_every_clone_arm_needs_its_number_of_samples(say: Callable[..., list[str]]) -> None:
@@ -249,7 +298,8 @@ def test_external_data_that_come_later_start_a_run(tmp_path: Path, root: Path, m
     assert "HumanEvalPack" not in study.open_study(root, root / "params/study.yaml", [TUNE]).fingerprint(TUNE)
 
 
-def test_every_committed_profile_passes_up_to_its_recordings(root: Path) -> None:
+def test_every_committed_profile_passes_up_to_its_recordings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "locate", lambda name: ENCODERS[name])  # the hub may not be there
     for path in sorted((root / "params").glob("*.yaml")):
         opened = study.open_study(root, path)
         replayed = [name for name, p in opened.params.items() if getattr(p, "mode", "") != "record"]
