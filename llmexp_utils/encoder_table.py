@@ -33,9 +33,7 @@ ENCODERS: dict[str, KnownEncoder] = {
     "Salesforce/codet5-base": KnownEncoder("T5Model", 512, "encoder alone"),
     "Salesforce/codet5p-110m-embedding": KnownEncoder("T5EncoderModel", 512, "without its projection to 256 numbers"),
     "Salesforce/codet5p-220m": KnownEncoder("T5Model", 512, "encoder alone"),
-    "uclanlp/plbart-base": KnownEncoder(
-        "PLBartModel", 1024, "encoder alone, without language code; needs the package sentencepiece"
-    ),
+    "uclanlp/plbart-base": KnownEncoder("PLBartModel", 1024, "encoder alone, without language code"),
     "answerdotai/ModernBERT-base": KnownEncoder("ModernBertModel", 8192),
 }
 """Name on the hub: class, window, note."""
