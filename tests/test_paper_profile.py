@@ -1,13 +1,20 @@
-"""The paper's generators: a profile that holds together, chat formats that render, a clear line without a server."""
+"""The paper's setting: a profile and a sweep that hold together, chat formats, a clear line without a server."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
 from llmexp_utils import cloning, injection, preflight
+from llmexp_utils.benchmark_registry import SOURCES
+from llmexp_utils.encoder_table import ENCODERS
 from llmexp_utils.errors import StudyError
 from llmexp_utils.study import Study, open_study
+from llmexp_utils.sweep import Point, points_of
+
+PAIRS, REAL = "06_finetune_clone_detection", "08_real_benchmarks"
+STUDENTS = ["codebert-base", "graphcodebert-base", "unixcoder-base", "codet5-base"]
 
 CHAT = [
     {"role": "system", "content": "SYSTEM"},
@@ -44,6 +51,42 @@ def test_both_notebooks_ask_the_eight_models_and_each_has_a_chat_format(
     assert [arm.generator for arm in faults] == [arm.generator for arm in clones] == list(models) and len(models) == 8
     files = {path.name for path in (root / "params" / "chat_templates").glob("*.jinja")}
     assert files == set(models.values()) - {"tokenizer"}
+
+
+@pytest.fixture(scope="module")
+def points(paper: Study) -> list[Point]:
+    return list(points_of(paper).values())
+
+
+def test_the_sweep_has_every_generator_student_benchmark_condition_and_seed(
+    points: list[Point], models: dict[str, str]
+) -> None:
+    real = [point.study.params[REAL] for point in points if point.notebook == REAL]
+    named = [name for name in ENCODERS if name.rsplit("/")[-1] in STUDENTS]
+    axes = [[f"{name}/function" for name in models], named, SOURCES, ["C0", "C2", "C3", "C4"], range(5)]
+    swept = [(p.arm, p.encoder, *p.benchmarks, *p.encoder_conditions, *p.encoder_seeds) for p in real]
+    assert len(swept) == 8 * 4 * 6 * 4 * 5 == 3840 and set(swept) == set(product(*axes))
+    pairs = [point.study.params[PAIRS] for point in points if point.notebook == PAIRS]
+    axes = [[f"{name}/from_spec" for name in models], named, ["C0", "C2", "C3", "C4"], range(5)]
+    swept = [(p.main_arm, p.encoder, *p.encoder_conditions, *p.encoder_seeds) for p in pairs]
+    assert len(swept) == 8 * 4 * 4 * 5 == 640 and set(swept) == set(product(*axes))
+    assert len(points) == 3840 + 640
+
+
+def test_points_replay_and_write_nowhere_twice(points: list[Point]) -> None:
+    written = [getattr(p, field) for p in map(_params, points) for field in p.names("writes")]
+    assert len(set(written)) == len(written)
+    assert all(p.mode == "replay" for p in map(_params, points) if p.notebook == REAL)
+    assert all(p.external and p.folds == [0, 1, 2, 3, 4] and p.workers == 1 for p in map(_params, points))
+
+
+def test_parameters_of_a_point_are_what_its_notebook_would_accept(points: list[Point]) -> None:
+    for p in map(_params, points):
+        assert type(p).check(p.model_dump()) == p
+
+
+def _params(point: Point):
+    return point.study.params[point.notebook]
 
 
 FORMATS = {
