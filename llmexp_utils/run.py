@@ -107,7 +107,8 @@ def sweep(options: argparse.Namespace, root: Path) -> int:
         return collect(options, root)
     _preflight_points(opened, waiting)
     code = _snakemake(root, opened.profile.name, options, "sweep")
-    left = [one for one in waiting if one.changes()]
+    points = points_of(opened)  # looked at anew
+    left = [points[one.name] for one in waiting if points[one.name].changes()]
     if code == 0 and not left:
         return 0
     if options.on:  # elsewhere nobody heard them

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmexp_utils import freshness, progress, provenance
 from llmexp_utils.errors import RunFailed, StudyError
@@ -26,14 +27,23 @@ from llmexp_utils.paths import atomic_write
 from llmexp_utils.profiles import Profile, read_profile, resolve, resolve_all
 
 
+def call(function: Callable[..., Any], *values: Any) -> Any:
+    """What a function returns for some values."""
+    return function(*values)
+
+
 @dataclass(frozen=True)
 class Study:
-    """Checked parameters of the notebooks of one profile, or of one point of its sweep."""
+    """Checked parameters of the notebooks of one profile, or of one point of its sweep.
+
+    ``ask`` calls a function; that of a sweep's points remembers what they all ask.
+    """
 
     root: Path
     profile: Profile
     params: Mapping[str, Params]
     point: str = ""
+    ask: Callable[..., Any] = call
 
     @property
     def folder(self) -> Path:
@@ -54,14 +64,10 @@ class Study:
 
     def fingerprint(self, name: str) -> dict[str, str]:
         """What the notebook's result depends on, as of now."""
-        try:
-            cells = read_cells(self.root / "notebooks" / f"{name}.ipynb")
-            parts = freshness.fingerprint(cells, self.params[name], self.root)
-        except StudyError as error:
-            raise StudyError(f"{name}: {error}") from None
+        parts = freshness.fingerprint([], self.params[name], self.root) | self.ask(_code, self.root, name)
         if getattr(self.params[name], "external", False):
             source = EXTERNAL[name]  # the one input that is no parameter: it may come later
-            parts[source.name] = source.local_hash()
+            parts[source.name] = self.ask(source.local_hash)
         return parts
 
     def params_of(self, name: str) -> Params | None:
@@ -153,6 +159,14 @@ def about(minutes: float | None) -> str:
     if minutes < 1.5:
         return f"about {minutes * 60:.0f} s"
     return f"about {minutes:.0f} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
+
+
+def _code(root: Path, name: str) -> dict[str, str]:
+    """Parts of a fingerprint that no parameter decides."""
+    try:
+        return freshness.fingerprint(read_cells(root / "notebooks" / f"{name}.ipynb"), Params.check({}), root)
+    except StudyError as error:
+        raise StudyError(f"{name}: {error}") from None
 
 
 def _run(study: Study, name: str, why: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from llmexp_utils import freshness
 from llmexp_utils.errors import StudyError
 from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.params import hint
-from llmexp_utils.study import Study
+from llmexp_utils.study import Study, call
 
 LONGEST_WORDS = 80  # characters of a point's name that say its values; a file name may have 255
 
@@ -72,6 +73,7 @@ def points_of(study: Study) -> dict[str, Point]:
     """
     found: dict[str, Point] = {}
     problems: list[str] = []
+    study = replace(study, ask=cache(call))  # thousands of points have the code of one notebook
     for notebook, over in study.profile.sweep.items():
         for chosen in product(*over.values()):
             try:
