@@ -96,6 +96,14 @@ rule real_benchmarks:
     resources: **GPU
     shell: run("08_real_benchmarks")
 
+rule real_clones:
+    input: done("01_benchmarks", "04_validate_and_select")
+    output: done("09_real_clones")
+    params: state("09_real_clones")
+    threads: workflow.cores
+    resources: **GPU
+    shell: run("09_real_clones")
+
 rule point:
     input: lambda wildcards: done(*points[wildcards.point].needs())
     output: f"runs/{PROFILE}/sweep/{{point}}/done/{{notebook}}"

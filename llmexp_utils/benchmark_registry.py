@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmexp_utils import condefects, condefects_faults, defects4j, humaneval_java, humanevalpack, own_faults
 from llmexp_utils.benchmarks import Function, gold_frame, load_humaneval, read_gold
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class Source(NamedTuple):
     """Where a benchmark is found and how it is read; ``advice`` says how to get it.
 
-    ``find_local`` asks nobody, so that it can be looked for often; ``from_hub`` is for what a hub has.
+    ``find_local`` asks nobody, so that it can be looked for often; ``from_hub`` is for what a hub has. ``load`` takes
+    the path first, and what the loaders of a kind (faults, clones) have in common.
     """
 
     find_local: Callable[[], Path | None]
-    load: Callable[[Path], FaultBenchmark]
+    load: Callable[..., Any]
     advice: str
     from_hub: Callable[[], Path | None] = lambda: None
 
@@ -74,7 +75,9 @@ SOURCES = {
 }
 
 
-def at_hand(names: Sequence[str], external: bool) -> tuple[list[str], dict[str, str]]:
+def at_hand(
+    names: Sequence[str], external: bool, sources: Mapping[str, Source] = SOURCES
+) -> tuple[list[str], dict[str, str]]:
     """Which of some benchmarks can be used, and why the others cannot.
 
     Without ``external`` only what is part of the repository, and the reader's own files, are used.
@@ -84,22 +87,29 @@ def at_hand(names: Sequence[str], external: bool) -> tuple[list[str], dict[str, 
         own = name.endswith(".jsonl") or name == EMBEDDED
         if not own and not external:
             left[name] = "set external to use it"
-        elif not own and SOURCES[name].find() is None:
-            left[name] = SOURCES[name].advice
+        elif not own and sources[name].find() is None:
+            left[name] = sources[name].advice
         else:
             usable.append(name)
     return usable, left
 
 
-def local_hash() -> str:
-    """SHA-256 of the names and sizes of the benchmarks on this machine: what results depend on."""
-    found = {name: source.find_local() for name, source in SOURCES.items() if name != EMBEDDED}
-    there = [
-        f"{name} {path.stat().st_size if path.is_file() else condefects.local_hash()}"
-        for name, path in sorted(found.items())
-        if path
-    ]
+def local_hash(sources: Mapping[str, Source] = SOURCES) -> str:
+    """SHA-256 of the names and sizes of the benchmarks on this machine: what results depend on.
+
+    A benchmark that is a folder stands for all of its files.
+    """
+    found = {name: source.find_local() for name, source in sources.items() if name != EMBEDDED}
+    there = [f"{name} {_size(path)}" for name, path in sorted(found.items()) if path]
     return hashlib.sha256("\n".join(there).encode()).hexdigest() if there else ""
+
+
+def _size(path: Path) -> int | str:
+    if path.is_file():
+        return path.stat().st_size
+    if path == condefects.find_condefects():  # thousands of files of other languages lie beside those that are used
+        return condefects.local_hash()
+    return " ".join(f"{file.name} {file.stat().st_size}" for file in sorted(path.iterdir()) if file.is_file())
 
 
 def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:

@@ -1,14 +1,19 @@
-"""Results over several benchmarks: levels beside the floor, and differences to real faults only, each on its own.
+"""Results over several benchmarks: levels beside the floor, and differences to real data only, each on its own.
 
 Benchmarks are never pooled: a fault of one says nothing about another, and their floors differ.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from llmexp_utils.cells import Measure, as_measure
 from llmexp_utils.metrics import random_floor
+from llmexp_utils.pair_metrics import F1, summarise
+from llmexp_utils.retrieval import MAP_AT_R, queries
 from llmexp_utils.statistics import bands, compare, holm
 
 CELL = ["student", "n_real", "condition"]
@@ -46,25 +51,75 @@ def levels(faults: pd.DataFrame, predictions: pd.DataFrame, draws: int, seed: in
     return pd.concat(tables, ignore_index=True)[[*columns, "n_faults", "n_problems", "n_seeds"]]
 
 
-def differences(faults: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """Each condition minus real only (C0), and minus as many mutants (C2); Holm within a student, over all benchmarks.
+def pair_levels(pairs: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """F1 of the clones with its interval in every cell, precision, recall, accuracy and average precision.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Of :func:`llmexp_utils.pair_metrics.per_pair`, with the column ``benchmark``.
+    draws, seed : int
+        Of the bootstrap over problems.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``condition``, ``f1``, ``low``, ``high``, ``precision``, ``recall``,
+        ``accuracy``, ``average_precision``, ``n_pairs`` (distinct ones), ``n_problems``, ``n_seeds``.
+    """
+    tables = []
+    for name, rows in pairs.groupby("benchmark", sort=False):
+        found = bands(rows, rng=np.random.default_rng(seed), metric=F1, by=CELL, draws=draws)
+        means = summarise(rows, CELL).drop(columns=["n_pairs", "f1"])
+        table = found.rename(columns={"estimate": "f1"}).merge(means, on=CELL, validate="one_to_one")
+        tables.append(table.assign(benchmark=name))
+    columns = ["benchmark", *CELL, "f1", "low", "high", "precision", "recall", "accuracy", "average_precision"]
+    return pd.concat(tables, ignore_index=True)[[*columns, "n_pairs", "n_problems", "n_seeds"]]
+
+
+def retrieval_levels(rankings: Sequence[pd.DataFrame], draws: int, seed: int) -> pd.DataFrame:
+    """MAP@R with its interval in every cell.
+
+    Parameters
+    ----------
+    rankings : sequence of DataFrame
+        Scored pairs of :func:`llmexp_utils.retrieval.all_pairs`, with the facts of their runs and ``benchmark``.
+    draws, seed : int
+        Of the bootstrap over problems.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``condition``, ``map_at_r``, ``low``, ``high``, ``n_queries``,
+        ``n_problems``, ``n_seeds``.
+    """
+    columns = ["benchmark", *CELL, "map_at_r", "low", "high", "n_queries", "n_problems", "n_seeds"]
+    tables = []
+    for name, rows in pd.concat(rankings, ignore_index=True).groupby("benchmark", sort=False) if rankings else ():
+        found = bands(queries(rows), rng=np.random.default_rng(seed), metric=MAP_AT_R, by=CELL, draws=draws)
+        tables.append(found.rename(columns={"estimate": "map_at_r"}).assign(benchmark=name))
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def differences(items: pd.DataFrame, draws: int, seed: int, metric: str | Measure = "top1") -> pd.DataFrame:
+    """Each condition minus real only (C0), and minus as many by rule (C2); Holm within a student, over all benchmarks.
 
     Returns
     -------
     DataFrame
         ``benchmark``, ``student``, ``n_real``, ``condition``, ``minus``, ``estimate``, ``low``, ``high``, ``p``,
-        ``p_holm``, ``n_faults``, ``n_problems``, ``n_seeds``.
+        ``p_holm``, the number of items (``n_faults`` or ``n_pairs``), ``n_problems``, ``n_seeds``.
     """
     tables = []
-    for name, rows in faults.groupby("benchmark", sort=False):
+    for name, rows in items.groupby("benchmark", sort=False):
         for base, part in (("C0", rows), ("C2", rows[rows.condition != "C0"])):
             present = set(part.condition)
             if base in present and len(present) > 1:
-                table = compare(part, baseline=base, rng=np.random.default_rng(seed), draws=draws)
+                table = compare(part, baseline=base, rng=np.random.default_rng(seed), metric=metric, draws=draws)
                 tables.append(table.assign(benchmark=name, minus=base))
     found = pd.concat(tables, ignore_index=True)
     found = found[found.estimate.notna()].reset_index(drop=True)
     for _, rows in found.groupby("student"):
         found.loc[rows.index, "p_holm"] = holm(rows["p"])
     columns = ["benchmark", *CELL, "minus", "estimate", "low", "high", "p", "p_holm"]
-    return found[[*columns, "n_faults", "n_problems", "n_seeds"]]
+    return found[[*columns, f"n_{as_measure(metric).items}", "n_problems", "n_seeds"]]

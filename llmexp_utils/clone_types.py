@@ -12,7 +12,7 @@ import io
 import keyword
 import tokenize
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import count
 
@@ -20,6 +20,7 @@ from llmexp_utils.code import tokens
 
 TYPES = ("Type-1/2", "Type-3 strong", "Type-3 moderate", "Type-4")
 STRONG, MODERATE = 0.7, 0.5
+Normal = Callable[[str], list[str]]
 LITERALS = {tokenize.NUMBER: "<number>", tokenize.STRING: "<string>"}
 
 
@@ -46,29 +47,29 @@ def normal_tokens(code: str) -> list[str]:
     return found
 
 
-def overlap(one: str, other: str) -> float:
-    """Share of normalised tokens that two programs have in common, 0 to 1.
+def overlap(one: str, other: str, normal: Normal = normal_tokens) -> float:
+    """Share of normalised tokens that two programs have in common, 0 to 1; ``normal`` knows their language.
 
     Examples
     --------
     >>> overlap("x = 1", "y = 2"), overlap("x = 1", "print(x)")
     (1.0, 0.2)
     """
-    first, second = _bag(one), _bag(other)
+    first, second = _bag(one, normal), _bag(other, normal)
     return (first & second).total() / max(first.total(), second.total())
 
 
-def clone_type(one: str, other: str) -> str:
-    """Type of two clones, one of ``TYPES``.
+def clone_type(one: str, other: str, normal: Normal = normal_tokens) -> str:
+    """Type of two clones, one of ``TYPES``; ``normal`` knows their language.
 
     Examples
     --------
     >>> clone_type("def f(x): return x + 1", "def g(number): return number + 1")
     'Type-1/2'
     """
-    if normal_tokens(one) == normal_tokens(other):
+    if normal(one) == normal(other):
         return TYPES[0]
-    common = overlap(one, other)
+    common = overlap(one, other, normal)
     return TYPES[1] if common >= STRONG else TYPES[2] if common >= MODERATE else TYPES[3]
 
 
@@ -104,8 +105,8 @@ def renamed(code: str, new: Mapping[str, str]) -> str:
 
 
 @lru_cache(maxsize=4096)  # one program is compared with many
-def _bag(code: str) -> Counter[str]:
-    return Counter(normal_tokens(code))
+def _bag(code: str, normal: Normal) -> Counter[str]:
+    return Counter(normal(code))
 
 
 def _lexed(code: str) -> list[tokenize.TokenInfo]:

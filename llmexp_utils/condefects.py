@@ -11,20 +11,17 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
-import zlib
-from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from llmexp_utils.clone_types import normal_tokens, overlap
+from llmexp_utils.clone_types import normal_tokens
 from llmexp_utils.code import CodeError, normalise, parse, tokens
 from llmexp_utils.errors import StudyError
 from llmexp_utils.freshness import modules_hash
-from llmexp_utils.pairs import COLUMNS, NEGATIVES, described
 from llmexp_utils.paths import atomic_write, cache_dir, data_dir
+from llmexp_utils.program_pairs import program_pairs
 from llmexp_utils.series import EXTERNAL_PAIRS
 
 TASK = re.compile(r"abc(22[1-9]|2[3-9]\d|300)_[a-h]")
@@ -34,8 +31,6 @@ PROGRAMS_SHA256 = "e6fa4d2e461d460920d6ec6b30952cd7aa96bfb77d23619fa27208f41dc44
 MAX_TOKENS = 400
 """Longest program in lexical tokens: at most 403 word pieces of MiniLM, whose window is 512, and 387 tokens of the
 0.5B model."""
-
-Programs = Mapping[str, str]
 
 
 def find_condefects() -> Path | None:
@@ -133,79 +128,8 @@ def read_submissions(folder: Path) -> pd.DataFrame:
 
 
 def condefects_pairs(programs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """One pair of clones and one pair that is none for every task with at least two correct programs.
-
-    Parameters
-    ----------
-    programs : DataFrame
-        See :func:`read_programs`.
-    seed : int
-        Of every draw.
-
-    Returns
-    -------
-    DataFrame
-        A pair frame (:mod:`llmexp_utils.pairs`), by task. The clones are two correct programs, drawn by seed and task
-        alone. The others are of the three kinds in turn: ``random`` (two correct programs of two tasks), ``similar``
-        (the second is the one of all other tasks with the largest token overlap) and ``near-miss`` (a correct program
-        and its own faulty version; where that was dropped, another one of the task; where none is left, ``random``).
-
-    Raises
-    ------
-    StudyError
-        If fewer than two tasks have two correct programs.
-    """
-    correct, faulty = _by_task(programs[programs.is_correct]), _by_task(programs[~programs.is_correct])
-    correct = {task_id: found for task_id, found in correct.items() if len(found) > 1}
-    if len(correct) < 2:
-        raise StudyError(
-            f"{len(correct)} tasks have two correct programs: pairs of different tasks need two such tasks"
-        )
-    rows = []
-    turns = np.random.default_rng(seed).permutation(len(correct))  # neighbours are of one contest, by difficulty
-    for task_id, turn in zip(sorted(correct), turns.tolist(), strict=True):
-        rng = np.random.default_rng([seed, zlib.crc32(task_id.encode())])
-        left, right = rng.permutation(sorted(correct[task_id].values()))[:2].tolist()
-        rows.append((f"{EXTERNAL_PAIRS}{task_id}/clone", task_id, task_id, "clone", 1, left, right))
-        kind = NEGATIVES[turn % 3]
-        if kind == "near-miss" and task_id not in faulty:
-            kind = "random"
-        rows.append(_other(task_id, kind, correct, faulty.get(task_id, {}), rng))
-    return described(pd.DataFrame(rows, columns=COLUMNS))
-
-
-def _other(
-    task_id: str, kind: str, correct: Mapping[str, Programs], faulty: Programs, rng: np.random.Generator
-) -> tuple[str | int, ...]:
-    """One pair that is none, its sides in a random order."""
-    own = correct[task_id]
-    if kind == "near-miss":
-        submission = _draw([name for name in own if name in faulty] or list(own), rng)
-        partner = task_id
-        left, right = own[submission], faulty.get(submission) or _draw(list(faulty.values()), rng)
-    else:
-        left = _draw(list(own.values()), rng)
-        others = [name for name in correct if name != task_id]
-        if kind == "random":
-            partner = _draw(others, rng)
-            right = _draw(list(correct[partner].values()), rng)
-        else:
-            candidates = [(name, code) for name in others for code in correct[name].values()]
-            partner, right = max(candidates, key=lambda candidate: overlap(left, candidate[1]))
-    sides = [(task_id, left), (partner, right)]
-    (first, one), (second, two) = sides if rng.integers(2) else sides[::-1]
-    return f"{EXTERNAL_PAIRS}{task_id}/{kind}", first, second, kind, 0, one, two
-
-
-def _draw(items: Sequence[str], rng: np.random.Generator) -> str:
-    return items[int(rng.integers(len(items)))]
-
-
-def _by_task(programs: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Code of each submission of each task."""
-    return {
-        task_id: dict(zip(rows.submission, rows.code, strict=True)) for task_id, rows in programs.groupby("task_id")
-    }
+    """One pair of clones and one that is none for every task (:func:`llmexp_utils.program_pairs.program_pairs`)."""
+    return program_pairs(programs, EXTERNAL_PAIRS, seed)
 
 
 def _files(folder: Path) -> list[Path]:

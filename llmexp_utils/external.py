@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmexp_utils import benchmark_registry, condefects, humanevalpack
+from llmexp_utils import benchmark_registry, clone_registry, condefects, humanevalpack
 from llmexp_utils.paths import data_dir
 
 
@@ -48,5 +48,13 @@ EXTERNAL = {
         data_dir,
         benchmark_registry.local_hash,
         lambda folder: folder,  # each loader verifies its own file
+    ),
+    "09_real_clones": External(
+        "LLMEXP_DATA_DIR",
+        "set it to a folder with condefects, humaneval_x, bigclonebench or poj104",
+        data_dir,
+        data_dir,
+        lambda: benchmark_registry.local_hash(clone_registry.SOURCES),
+        lambda folder: folder,
     ),
 }

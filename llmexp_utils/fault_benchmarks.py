@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from llmexp_utils.benchmarks import N_GROUPS, Function, rows_of_split
 from llmexp_utils.code import CodeError
 from llmexp_utils.errors import StudyError
 from llmexp_utils.frames import FAULTS, check_frame
+from llmexp_utils.grouping import deal, together
 from llmexp_utils.languages import language
 
 
@@ -87,15 +87,9 @@ def split_groups(benchmark: FaultBenchmark) -> dict[str, int]:
     StudyError
         If there are fewer than five units that can be told apart.
     """
-    together = _together(benchmark)
-    sizes = Counter(together[benchmark.unit[task_id]] for task_id in benchmark.faults.task_id)
-    if len(sizes) < N_GROUPS:
-        raise StudyError(f"{benchmark.name} has {len(sizes)} separate units: a split into {N_GROUPS} groups needs more")
-    loads, group = [0] * N_GROUPS, {}
-    for head, size in sorted(sizes.items(), key=lambda item: (-item[1], zlib.crc32(item[0].encode()))):
-        group[head] = int(np.argmin(loads))
-        loads[group[head]] += size
-    found = {task: group.get(together[unit]) for task, unit in sorted(benchmark.unit.items())}
+    head = together(_texts(benchmark))
+    group = deal(Counter(head[benchmark.unit[task_id]] for task_id in benchmark.faults.task_id), benchmark.name)
+    found = {task: group.get(head[unit]) for task, unit in sorted(benchmark.unit.items()) if unit in head}
     return {task: number for task, number in found.items() if number is not None}
 
 
@@ -142,21 +136,12 @@ def label_statistics(benchmark: FaultBenchmark, groups: Mapping[str, int]) -> di
     }
 
 
-def _together(benchmark: FaultBenchmark) -> dict[str, str]:
-    """First of the units that share a text with a unit, directly or through others."""
-    found, head, seen = language(benchmark.language), {unit: unit for unit in benchmark.unit.values()}, {}
-
-    def first(unit: str) -> str:
-        while head[unit] != unit:
-            unit = head[unit]
-        return unit
-
+def _texts(benchmark: FaultBenchmark) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Unit and tokens of every text of a benchmark."""
+    found = language(benchmark.language)
     texts = [(row.task_id, text) for row in benchmark.faults.itertuples() for text in (row.correct, row.code)]
     for task_id, text in [*texts, *((function.task_id, function.code) for function in benchmark.functions)]:
         try:
-            key = tuple(found.tokens(text))
+            yield benchmark.unit[task_id], tuple(found.tokens(text))
         except (CodeError, SyntaxError):
-            key = (text,)
-        one, other = first(seen.setdefault(key, benchmark.unit[task_id])), first(benchmark.unit[task_id])
-        head[max(one, other)] = min(one, other)
-    return {unit: first(unit) for unit in head}
+            yield benchmark.unit[task_id], (text,)

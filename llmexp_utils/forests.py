@@ -119,7 +119,14 @@ def arms(
     return axes
 
 
-def by_benchmark(ax: Axes, frame: pd.DataFrame, *, looks: Mapping[str, Look] = CONDITIONS) -> Axes:
+def by_benchmark(
+    ax: Axes,
+    frame: pd.DataFrame,
+    *,
+    looks: Mapping[str, Look] = CONDITIONS,
+    items: str = "faults",
+    metric: str = "Top-1",
+) -> Axes:
     """Forest plot of condition minus real only, grouped by benchmark.
 
     Parameters
@@ -128,15 +135,17 @@ def by_benchmark(ax: Axes, frame: pd.DataFrame, *, looks: Mapping[str, Look] = C
         Where to draw; about 0.24 inch of height a row and a group is right.
     frame : DataFrame
         ``benchmark``, ``n_real``, ``condition``, ``estimate``, ``low``, ``high``, ``p_holm``.
+    looks, items, metric
+        See :func:`difference`.
     """
     need(frame, ["benchmark", "n_real", "condition", "estimate", "low", "high", "p_holm"], ["benchmark", "condition"])
-    heads = [f"{row.benchmark}, {row.n_real} real faults" for row in frame.itertuples()]
+    heads = [f"{row.benchmark}, {row.n_real} real {items}" for row in frame.itertuples()]
     places = _grouped(ax, heads, [looks[name].label for name in frame["condition"]])
     for place, row in zip(places, frame.itertuples(), strict=True):
         look = looks[row.condition]
         _mark(ax, place, row, look.colour, look.marker, filled=row.p_holm < SIGNIFICANT)
         _numbers(ax, place, row)
-    return _zero(ax, f"Top-1 minus that of {looks['C0'].label}")
+    return _zero(ax, f"{metric} minus that of {looks['C0'].label}")
 
 
 def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:

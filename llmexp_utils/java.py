@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 OPEN, CLOSE = "class Solution {\n", "\n}"
 HEAD = 3  # tokens before the inside of the class
 COMMENTS = {"line_comment", "block_comment"}
+NAMING = {
+    "method_declaration", "constructor_declaration", "class_declaration", "formal_parameter", "variable_declarator",
+    "enhanced_for_statement", "catch_formal_parameter", "resource",
+}  # fmt: skip
 WHOLE = {"string_literal", "character_literal"}  # tokens, though the grammar looks into them
 
 
@@ -81,6 +85,85 @@ def method_names(code: str) -> set[str]:
     body = parse(code).named_children[0].child_by_field_name("body")
     methods = [node for node in body.named_children if node.type in ("method_declaration", "constructor_declaration")]
     return {node.child_by_field_name("name").text.decode() for node in methods}
+
+
+def normal_tokens(code: str) -> list[str]:
+    """Tokens with the names that the methods give replaced by their order of appearance, literals by their kind.
+
+    Examples
+    --------
+    >>> " ".join(normal_tokens("int f(int x) { return Math.abs(x) + 1; }"))
+    'int v0 ( int v1 ) { return Math . abs ( v1 ) + <decimal_integer> ; }'
+    """
+    root = parse(code)
+    own, numbers, found = _own_names(root), {}, []
+    for node in list(_leaves(root))[HEAD:-1]:
+        text = node.text.decode()
+        if node.type in COMMENTS:
+            continue
+        if node.type == "identifier" and text in own and not _is_foreign(node):
+            text = numbers.setdefault(text, f"v{len(numbers)}")
+        elif node.type.endswith("_literal"):
+            text = f"<{node.type.removesuffix('_literal')}>"
+        found.append(text)
+    return found
+
+
+def neutral_names(code: str, entry_point: str) -> str:
+    """Methods whose entry point is called ``program`` and whose helpers ``helper0``, …: names tell the problem.
+
+    Examples
+    --------
+    >>> neutral_names("int twice(int x) { return x + this.twice(0); }", "twice")
+    'int program(int x) { return x + this.program(0); }'
+    """
+    names = names_in_order(code)
+    helpers = [name for name in names if name != entry_point]
+    new = {entry_point: "program"} | {name: f"helper{number}" for number, name in enumerate(helpers)}
+    data, shift = bytearray(code.encode()), len(OPEN.encode())
+    for node in reversed(list(_leaves(parse(code)))):
+        text = node.text.decode()
+        if node.type == "identifier" and text in new and _names_method(node):
+            data[node.start_byte - shift : node.end_byte - shift] = new[text].encode()
+    return data.decode()
+
+
+def names_in_order(code: str) -> list[str]:
+    """Names of the methods of a text, in the order of the text."""
+    body = parse(code).named_children[0].child_by_field_name("body")
+    methods = [node for node in body.named_children if node.type == "method_declaration"]
+    return list(dict.fromkeys(node.child_by_field_name("name").text.decode() for node in methods))
+
+
+def _names_method(node: Node) -> bool:
+    """Whether an identifier is the name of a method of the text: declared, or called without another object."""
+    parent = node.parent
+    if parent.type not in ("method_declaration", "method_invocation") or parent.child_by_field_name("name") != node:
+        return False
+    return not _is_foreign(node)
+
+
+def _is_foreign(node: Node) -> bool:
+    """Whether an identifier is a member of another object (``box.size``), which the text does not name."""
+    parent = node.parent
+    field = {"method_invocation": "name", "field_access": "field"}.get(parent.type)
+    if field is None or parent.child_by_field_name(field) != node:
+        return False
+    owner = parent.child_by_field_name("object")
+    return owner is not None and owner.type != "this"
+
+
+def _own_names(root: Node) -> set[str]:
+    """Names that a text gives: of methods, parameters, variables and classes."""
+    found, todo = set(), list(root.named_children[0].child_by_field_name("body").named_children)
+    while todo:
+        node = todo.pop()
+        todo += node.named_children
+        if node.type in NAMING and (name := node.child_by_field_name("name")) is not None:
+            found.add(name.text.decode())
+        elif node.type in ("inferred_parameters", "lambda_expression"):
+            found |= {child.text.decode() for child in node.named_children[:1] if child.type == "identifier"}
+    return found
 
 
 def _imports_and_body(source: str) -> tuple[str, str]:

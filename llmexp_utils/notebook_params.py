@@ -15,6 +15,7 @@ from llmexp_utils.parameter_types import (
     BenchmarkName,
     Boundary,
     CloneArmName,
+    CloneBenchmarkName,
     Condition,
     Construct,
     Count,
@@ -246,6 +247,43 @@ class RealBenchmarks(Frozen, Reporting):
     real_predictions: Writes
 
 
+class RealClones(Reporting):
+    """Clone detection on benchmarks of other people's programs."""
+
+    notebook: ClassVar[str] = "09_real_clones"
+    clones: Reads
+    benchmarks: Annotated[list[CloneBenchmarkName], Field(min_length=1), Once]
+    external: bool
+    examples: Literal["semantic", "random"]
+    main_arm: CloneArmName
+    max_lines: Count
+    n_tasks: Annotated[int, Field(ge=10)]
+    pairs_a_task: Count
+    n_pairs: Count
+    share: Share
+    conditions: Annotated[list[PairCondition], Field(min_length=2), Once]
+    n_real: Annotated[list[Count], Field(min_length=1), Once]
+    n_added: Annotated[int, Field(ge=2)]
+    retrieval_conditions: Annotated[list[PairCondition], Once]
+    folds: Annotated[list[Fold], Field(min_length=1), Once]
+    seeds: Annotated[list[Whole], Field(min_length=1), Once]
+    frozen_model: str
+    frozen_layers: Count
+    frozen_pooling: Literal["last", "mean"]
+    steps: Count
+    batch_size: Count
+    learning_rate: Rate
+    encoder: str
+    encoder_head: Literal["cross", "bi"]
+    encoder_conditions: Annotated[list[PairCondition], Once]
+    encoder_steps: Count
+    encoder_learning_rate: Rate
+    n_bootstrap: Count
+    workers: Count
+    cache: str
+    real_pair_predictions: Writes
+
+
 NOTEBOOKS: dict[str, type[Params]] = {
     model.notebook: model
     for model in (
@@ -258,6 +296,7 @@ NOTEBOOKS: dict[str, type[Params]] = {
         FinetuneCloneDetection,
         Results,
         RealBenchmarks,
+        RealClones,
     )
 }
 """Notebooks in the order in which they are read and run."""

@@ -54,7 +54,7 @@ def load_own(path: Path) -> FaultBenchmark:
             row = OwnFault.model_validate_json(text)
             function, fault = _read(row, number)
         except (ValidationError, CodeError, ValueError) as error:
-            raise StudyError(f"{path}, line {number}: {_reason(error)}") from None
+            raise StudyError(f"{path}, line {number}: {reason(error)}") from None
         languages.add(row.language)
         unit[function.task_id] = row.group
         functions.append(function)
@@ -80,7 +80,8 @@ def _read(row: OwnFault, number: int) -> tuple[Function, dict[str, object]]:
     return function, fault | {"correct": correct.code}
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What is wrong with a row, in one line."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}"

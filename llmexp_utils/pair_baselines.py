@@ -14,40 +14,49 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.clone_types import normal_tokens
+from llmexp_utils.clone_types import Normal, normal_tokens
 from llmexp_utils.freshness import modules_hash
+from llmexp_utils.languages import language
 from llmexp_utils.reader import DEFAULT_READER, Reader
 
 Scores = np.ndarray
 
 
-def jaccard(one: str, other: str) -> float:
+def jaccard(one: str, other: str, normal: Normal = normal_tokens) -> float:
     """Common normalised tokens over all, counted as often as they stand (multiset Jaccard), 0 to 1.
+
+    ``normal`` gives the normalised tokens of a text.
 
     Examples
     --------
     >>> jaccard("x = 1", "y = 2"), jaccard("x = 1", "print(x)")
     (1.0, 0.125)
     """
-    first, second = Counter(normal_tokens(one)), Counter(normal_tokens(other))
+    first, second = Counter(normal(one)), Counter(normal(other))
     return (first & second).total() / (first | second).total()
 
 
 @dataclass(frozen=True)
 class TokenOverlap:
-    """Jaccard similarity of the tokens."""
+    """Jaccard similarity of the tokens of programs in one language."""
 
     name: str = "token-overlap"
+    language: str = "python"
 
     @property
     def identity(self) -> dict[str, Any]:
         """The code that decides the scores."""
-        return {"code": modules_hash(("clone_types", "code", "pair_baselines"))}
+        return {
+            "code": modules_hash(("clone_types", "code", "cpp", "java", "pair_baselines")),
+            "language": self.language,
+        }
 
     def run(self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[Scores, Scores]:
         """Similarity of each pair of ``dev`` and of ``test``, shape (pairs, 1)."""
+        normal = language(self.language).normal_tokens
         dev_scores, test_scores = (
-            np.array([[jaccard(*pair)] for pair in zip(frame.left, frame.right, strict=True)]) for frame in (dev, test)
+            np.array([[jaccard(*pair, normal)] for pair in zip(frame.left, frame.right, strict=True)])
+            for frame in (dev, test)
         )
         return dev_scores, test_scores
 
@@ -96,7 +105,9 @@ class UntouchedCosine:
         return ((left * right).sum(axis=1) / lengths)[:, None]
 
 
-def baselines(cache: Path, reader: Reader = DEFAULT_READER) -> list[TokenOverlap | AlwaysClone | UntouchedCosine]:
+def baselines(
+    cache: Path, reader: Reader = DEFAULT_READER, language: str = "python"
+) -> list[TokenOverlap | AlwaysClone | UntouchedCosine]:
     """All baselines, with the vectors of the frozen code model and of the embedded encoder."""
     from llmexp_utils.embeddings import embedder
     from llmexp_utils.encoders import MINILM, weights_id
@@ -104,4 +115,4 @@ def baselines(cache: Path, reader: Reader = DEFAULT_READER) -> list[TokenOverlap
 
     frozen = UntouchedCosine("cosine-frozen-llm", reader.identity, lambda codes: vectors_of(codes, cache, reader))
     encoder = UntouchedCosine("cosine-minilm", weights_id(MINILM), embedder(cache / "embeddings.npz"))
-    return [AlwaysClone(), TokenOverlap(), frozen, encoder]
+    return [AlwaysClone(), TokenOverlap(language=language), frozen, encoder]

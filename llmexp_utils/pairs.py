@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.benchmarks import Function
-from llmexp_utils.clone_types import clone_type, neutral_names, overlap
+from llmexp_utils.clone_types import Normal, clone_type, neutral_names, normal_tokens, overlap
 from llmexp_utils.code import normalise
 from llmexp_utils.errors import StudyError
 from llmexp_utils.gold_clones import GoldClone
@@ -86,12 +86,15 @@ def gold_pairs(
     return described(pd.DataFrame(rows, columns=COLUMNS))
 
 
-def described(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with the ``overlap`` of their tokens, and the ``clone_type`` of those that are clones."""
+def described(pairs: pd.DataFrame, normal: Normal = normal_tokens) -> pd.DataFrame:
+    """Pairs with the ``overlap`` of their tokens, and the ``clone_type`` of those that are clones.
+
+    ``normal`` gives the normalised tokens of a text in the language of the pairs.
+    """
     texts = list(zip(pairs.left, pairs.right, strict=True))
     return pairs.assign(
-        overlap=[overlap(*pair) for pair in texts],
-        clone_type=[clone_type(*pair) if label else "" for pair, label in zip(texts, pairs.label, strict=True)],
+        overlap=[overlap(*pair, normal) for pair in texts],
+        clone_type=[clone_type(*pair, normal) if label else "" for pair, label in zip(texts, pairs.label, strict=True)],
     )
 
 

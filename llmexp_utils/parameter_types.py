@@ -35,6 +35,12 @@ def _is_benchmark(text: str) -> str:
     return _read_by(check_name, text)
 
 
+def _is_clone_benchmark(text: str) -> str:
+    from llmexp_utils.clone_registry import check_name
+
+    return _read_by(check_name, text)
+
+
 def _read_by(parse: Callable[[str], Any], text: str) -> str:
     """The text itself, if it can be read; pydantic wants a ValueError where it cannot."""
     try:
@@ -68,6 +74,7 @@ Once = AfterValidator(_all_differ)
 ArmName = Annotated[str, AfterValidator(_is_arm)]
 CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
 BenchmarkName = Annotated[str, AfterValidator(_is_benchmark)]
+CloneBenchmarkName = Annotated[str, AfterValidator(_is_clone_benchmark)]
 Prices = Annotated[list[Money], AfterValidator(_are_prices)]
 MoneyBudget = Annotated[Money, AfterValidator(_has_prices)]
 Boundary = Literal["full", "confined", "limits"]

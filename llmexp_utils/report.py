@@ -36,6 +36,8 @@ class Task:
     gains_over_rule: str
     students: str
     factors: str
+    levels: str
+    differences: str
     looks: Mapping[str, Look]
 
 
@@ -50,6 +52,8 @@ TASKS = (
         "tab11_gain_over_mutants",
         "tab16_before_after_by_student",
         "tab17_factors",
+        "tab33_top1_by_benchmark",
+        "tab34_difference_by_benchmark",
         CONDITIONS,
     ),
     Task(
@@ -62,18 +66,20 @@ TASKS = (
         "tab22_clone_gain_over_rewriting",
         "tab28_clone_before_after_by_student",
         "tab26_clone_factors",
+        "tab36_f1_by_benchmark",
+        "tab37_f1_difference_by_benchmark",
         PAIR_CONDITIONS,
     ),
 )
 
 
 def results_block(results: Path, figures: str) -> str:
-    """Headline figure, gains, students and factors of each task, as Markdown.
+    """Headline figure, gains, students, factors and other people's benchmarks of each task, as Markdown.
 
     Parameters
     ----------
     results : Path
-        Folder of the tables of ``07_results``.
+        Folder of the tables of ``07_results``, ``08_real_benchmarks`` and ``09_real_clones``.
     figures : str
         Folder of its figures, relative to the README.
 
@@ -86,6 +92,7 @@ def results_block(results: Path, figures: str) -> str:
     for task in TASKS:
         image = f"![{task.metric} by number of real {task.items}]({figures}/{task.figure}.png)"
         parts += [f"### {task.title}", image, gains(results, task), students(results, task), factors(results, task)]
+        parts += [elsewhere(results, task)]
     return "\n\n".join(parts)
 
 
@@ -138,6 +145,36 @@ def factors(results: Path, task: Task) -> str:
     names = ["question", "comparison", f"real {task.items}", "difference in points", "p", "p (Holm)"]
     head = f"**What makes added {task.items} worth their price** ({_sizes(table, task)})"
     return f"{head}\n\n{_markdown(names, lines)}"
+
+
+def elsewhere(results: Path, task: Task) -> str:
+    """Each benchmark with all its real data: without training, real only, and what is added minus real only."""
+    levels, differences = _table(results, task.levels, "condition"), _table(results, task.differences)
+    measure, lines = task.metric.lower().replace("-", ""), []
+    trained = levels[levels.condition == "C0"]
+    for row in trained[
+        trained.n_real == trained.groupby(["benchmark", "student"]).n_real.transform("max")
+    ].itertuples():
+        own = levels[(levels.benchmark == row.benchmark) & (levels.condition == "none")]
+        floor = row.floor if "floor" in levels else own[measure].max()
+        found = differences[(differences.benchmark == row.benchmark) & (differences.student == row.student)]
+        found = found[(found.minus == "C0") & (found.n_real == row.n_real)].set_index("condition")
+        gained = [interval(found.loc[name]) if name in found.index else "" for name in ("C2", "C3", "C4")]
+        numbers = [f"{100 * value:.1f} %" for value in (floor, getattr(row, measure))]
+        lines.append([row.benchmark, f"`{row.student}`", str(row.n_real), *numbers, *gained])
+    idle = "random ranking" if "floor" in levels else "best untrained"
+    names = [
+        "benchmark",
+        "student",
+        f"real {task.items}",
+        idle,
+        "C0",
+        *(f"{one} {MINUS} C0" for one in ("C2", "C3", "C4")),
+    ]
+    head = (
+        f"**{task.metric} on benchmarks of other people, trained and tested on each, with all its real {task.items}**"
+    )
+    return f"{head} (seeds: {trained.n_seeds.max()})\n\n{_markdown(names, lines)}"
 
 
 def interval(row: object) -> str:

@@ -30,6 +30,15 @@ def save_clones(folder: Path) -> None:
     save(folder, CLONES.factors, names, ("generator", "small − large", "64", 0.04, 0.01, 0.07, 0.2, 0.3))
 
 
+def save_benchmarks(folder: Path, task: report.Task, levels: list[str], *rows: tuple) -> None:
+    """Levels of one benchmark, and what adding changes there."""
+    save(folder, task.levels, ["benchmark", "student", "n_real", "condition", *levels], *rows)
+    names = ["benchmark", "student", "n_real", "condition", "minus", *ESTIMATE]
+    gain = ("elsewhere", task.student, 71, "C3", "C0", 0.05, 0.01, 0.09, 0.001, 0.01)
+    over_rule = ("elsewhere", task.student, 71, "C3", "C2", 0.5, 0.5, 0.5, 0.001, 0.01)
+    save(folder, task.differences, names, gain, over_rule, ("elsewhere", task.student, 8, "C2", "C0", 1, 1, 1, 1, 1))
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     names = ["student", "condition", "n_real", *ESTIMATE]
@@ -50,7 +59,20 @@ def results(tmp_path: Path) -> Path:
     names = ["question", "comparison", "n_real", *ESTIMATE]
     save(tmp_path, "tab17_factors", names, ("line policy", "gold − uniform", "32", 0.04, 0.01, 0.07, 0.0001, 0.03))
     save_clones(tmp_path)
+    rows = [("elsewhere", "frozen-llm", n_real, "C0", 0.125, level) for n_real, level in ((8, 0.3), (71, 0.4))]
+    save_benchmarks(tmp_path, FAULTS, ["floor", "top1"], *rows)
+    idle = [("elsewhere", name, 0, "none", f1) for name, f1 in (("always-clone", 0.66), ("cosine-minilm", 0.7))]
+    save_benchmarks(tmp_path, CLONES, ["f1"], ("elsewhere", "frozen-llm-pairs", 71, "C0", 0.8), *idle)
     return tmp_path
+
+
+def test_benchmarks_stand_beside_what_needs_no_training(results):
+    text = report.elsewhere(results, FAULTS)
+    assert "| benchmark | student | real faults | random ranking | C0 | C2 − C0 | C3 − C0 | C4 − C0 |" in text
+    assert text.endswith("| elsewhere | `frozen-llm` | 71 | 12.5 % | 40.0 % |  | +5.0 [+1.0, +9.0] * |  |")
+    text = report.elsewhere(results, CLONES)
+    assert "best untrained" in text
+    assert text.endswith("| elsewhere | `frozen-llm-pairs` | 71 | 70.0 % | 80.0 % |  | +5.0 [+1.0, +9.0] * |  |")
 
 
 def test_gains_are_by_size_with_both_comparisons(results):
@@ -81,10 +103,10 @@ def test_clones_have_their_own_measure_items_and_looks(results):
     assert "| `minilm-cross`, 392 real | C2 (real + rewriting) | 80.0 %" in report.students(results, CLONES)
 
 
-def test_the_block_has_a_figure_and_three_tables_of_each_task(results):
+def test_the_block_has_a_figure_and_four_tables_of_each_task(results):
     block = report.results_block(results, "figures/study")
     assert "(figures/study/fig10_top1_by_real_faults.png)" in block and "fig20_f1_by_real_pairs.png)" in block
-    assert block.count("\n| --- ") == 6 and block.count("Both students") == block.count("worth their price") == 2
+    assert block.count("\n| --- ") == 8 and block.count("Both students") == block.count("worth their price") == 2
 
 
 def test_only_what_is_between_the_markers_changes():

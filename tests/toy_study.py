@@ -10,7 +10,7 @@ from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.params import Params
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SPECIAL = {"prices": [], "money_budget": 0.0, "benchmarks": ["humaneval"]}
+SPECIAL = {"prices": [], "money_budget": 0.0, "benchmarks": ["humaneval"], "n_tasks": 10}
 STUB = '''"""Stands for papermill: runs the cells in this process."""
 import json, os, pathlib
 
@@ -90,11 +90,11 @@ def toy_value(root: Path, model: type[Params], field: str) -> Any:
         return f"data/{field}.txt"
     if field in SPECIAL:
         return SPECIAL[field]
-    if field == "conditions" and model.notebook.startswith("08"):
+    if field == "conditions" and model.notebook.startswith(("08", "09")):
         return ["C0", "C3"]
     annotation, plain = info.annotation, model.plain_types()[field]
     inner = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    of_clones = "clone" in field or "clone_detection" in model.notebook
+    of_clones = "clone" in field or "clone" in model.notebook
     arm = "x/rewrite" if of_clones else "x/function"
     simple = {"str": arm if "arm" in field else "x", "int": 1, "float": 0.5, "bool": True}[
         plain.removeprefix("list[").removesuffix("]")

@@ -1,0 +1,152 @@
+"""One benchmark's way through the study of clones: its real pairs, and the validated ones that are added to them.
+
+What is added was written for HumanEval's problems and passed (clones) or failed (near misses) their tests in
+04_validate_and_select: other people's programs come without tests, so nobody could validate clones of them. No problem
+is on two sides of a split: where a benchmark is HumanEval's problems, what is added follows its split; elsewhere all of
+it may be trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from llmexp_utils.benchmarks import N_GROUPS, rows_of_split
+from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark
+from llmexp_utils.clone_types import neutral_names
+from llmexp_utils.cloning import CloneArm
+from llmexp_utils.conditions import Cell
+from llmexp_utils.errors import StudyError
+from llmexp_utils.grid import Repeats, grid_cells, jobs_of
+from llmexp_utils.pair_conditions import PairPool
+from llmexp_utils.pair_jobs import retrieval_jobs
+from llmexp_utils.select import Embed, statistics
+from llmexp_utils.train import Job
+
+if TYPE_CHECKING:
+    from llmexp_utils.notebook_params import RealClones
+
+ALWAYS_TRAINED = N_GROUPS  # a group that no fold tests or develops on
+
+
+class Jobs(NamedTuple):
+    """Training runs of one benchmark, and what is scored without training; ``ranked`` ones score all test programs."""
+
+    grid: list[Job]
+    encoder: list[Job]
+    ranked: list[Job]
+    untrained: list[Job]
+    untrained_ranked: list[Job]
+
+
+@dataclass(frozen=True)
+class BenchmarkPairs(PairPool):
+    """The pool of one benchmark, named in every prediction; ``ranked`` are the programs of its retrieval."""
+
+    name: str = ""
+    ranked: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PROGRAMS))
+
+    def facts(self, cell: Cell) -> dict[str, Any]:
+        """Columns that describe a cell in a prediction frame."""
+        return super().facts(cell) | {"benchmark": self.name}
+
+    def correct_programs(self, fold: int, split: str) -> pd.DataFrame:
+        """Programs of the benchmark in one split: ``program_id, task_id, code``."""
+        return rows_of_split(self.ranked, self.groups, fold, split)
+
+
+def pool_of(
+    benchmark: CloneBenchmark,
+    programs: pd.DataFrame,
+    entry_points: Mapping[str, str],
+    shown: Sequence[str],
+    embed: Embed,
+) -> BenchmarkPairs:
+    """Pool of a benchmark: its pairs, and clones and near misses of HumanEval's problems to add.
+
+    Parameters
+    ----------
+    benchmark : CloneBenchmark
+        Real pairs. Its clones are what Score compares with.
+    programs : DataFrame
+        Programs of 04_validate_and_select with their statistics.
+    entry_points : mapping
+        Name of the function of each of HumanEval's problems: added programs lose it.
+    shown : sequence of str
+        Problems that the generator's prompts show; they begin every budget of real pairs of these problems.
+    embed : callable
+        See :func:`llmexp_utils.select.statistics`.
+    """
+    clones = benchmark.pairs[benchmark.pairs.label == 1]
+    real = pd.DataFrame(
+        {
+            "program_id": clones.pair_id,
+            "task_id": clones.task_id,
+            "source": "gold",
+            "is_clone": True,
+            "code": clones.right,
+            "correct": clones.left,
+        }
+    )
+    added = programs[programs.source != "gold"]
+    named = {
+        side: [neutral_names(code, entry_points[task]) for code, task in zip(added[side], added.task_id, strict=True)]
+        for side in ("code", "correct")
+    }
+    both = pd.concat([statistics(real, embed), added.assign(**named)], ignore_index=True)
+    groups = dict.fromkeys(added.task_id, ALWAYS_TRAINED) | dict(benchmark.groups)
+    found = benchmark.pairs, both, groups, shown, benchmark.names
+    return BenchmarkPairs(*found, name=benchmark.name, ranked=benchmark.programs)
+
+
+def cells_of(
+    pool: BenchmarkPairs,
+    conditions: Sequence[str],
+    n_real: Sequence[int],
+    n_added: int,
+    arm: CloneArm,
+    repeats: Repeats,
+) -> list[Cell]:
+    """Cells of a benchmark: numbers beyond what its smallest fold has become all that it has.
+
+    Raises
+    ------
+    StudyError
+        If a fold has no clone of the arm.
+    """
+    real = min(len(pool.real(fold, "train")) for fold in repeats.folds)
+    sizes = sorted({min(size, real) for size in n_real})
+    if set(conditions) <= {"C0"}:
+        return grid_cells(conditions, sizes, 0, arm, repeats)
+    has = pool.available(arm, repeats.folds)
+    most = 2 * int(has[["LLM clones", "rule clones"]].min().min())
+    if not most:
+        raise StudyError(f"{pool.name}: a fold has no clone of {arm.name} to add: validate more functions in 04")
+    return grid_cells(conditions, sizes, min(n_added, most), arm, repeats)
+
+
+def jobs_of_benchmark(pool: BenchmarkPairs, p: RealClones, arm: CloneArm, folds: Sequence[int]) -> Jobs:
+    """All runs that the parameters of ``09_real_clones`` ask of a benchmark.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing to add, or a task is in two splits.
+    """
+    repeats = Repeats(folds, [p.seed + seed for seed in p.seeds])
+    most, idle = [max(p.n_real)], grid_cells(["none"], [0], 0, arm, Repeats(folds, [p.seed]), "baseline")
+
+    def cells(conditions: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
+        return cells_of(pool, conditions, sizes, p.n_added, arm, repeats) if conditions else []
+
+    ranked = [cells(p.retrieval_conditions, most), idle] if len(pool.ranked) else [[], []]
+    return Jobs(
+        grid=jobs_of(pool, cells(p.conditions, p.n_real)),
+        encoder=jobs_of(pool, cells(p.encoder_conditions, most)),
+        ranked=retrieval_jobs(pool, ranked[0]),
+        untrained=jobs_of(pool, idle),
+        untrained_ranked=retrieval_jobs(pool, ranked[1]),
+    )

@@ -1,0 +1,119 @@
+"""HumanEval-X in Java beside HumanEval-Java: the same problems solved by different people (clones nobody made for us).
+
+HumanEval-X (Zheng et al. 2023, arXiv 2303.17568; THUDM/CodeGeeX, commit 2838420) and HumanEval-Java (Jiang et al. 2023,
+arXiv 2302.05020) were translated from HumanEval by different authors. Both solutions of a problem are clones; the
+faulty versions that both data sets have of theirs (HumanEvalPack's of HumanEval-X) are its near misses. Methods are
+matched by name, and then lose it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from llmexp_utils import humaneval_java, humanevalpack, java
+from llmexp_utils.benchmarks import load_groups
+from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
+from llmexp_utils.errors import StudyError
+from llmexp_utils.paths import data_dir, gold_dir
+from llmexp_utils.program_pairs import program_pairs
+
+NAME, FILE = "humaneval-x-java", "humaneval_java.jsonl.gz"
+SHA256 = "276f36db2eb7aeb864f36a19a2f4e1bb2460fb6e22ff100f0b5bedabe3799967"
+N_PROBLEMS = 164
+ADVICE = (
+    "put humaneval_x/humaneval_java.jsonl.gz of THUDM/CodeGeeX, commit 2838420, and the files of humaneval-java and "
+    "humanevalpack-java into LLMEXP_DATA_DIR"
+)
+
+
+def find_humaneval_x() -> Path | None:
+    """File in ``LLMEXP_DATA_DIR``, if the two other sources are there as well."""
+    folder = data_dir()
+    path = folder / "humaneval_x" / FILE if folder else None
+    there = path and path.is_file() and humaneval_java.find_humaneval_java() and humanevalpack.find_local("java")
+    return path if there else None
+
+
+def read_solutions(path: Path) -> dict[str, str]:
+    """Canonical solution of each ``task_id`` of HumanEval, as a Java class.
+
+    Raises
+    ------
+    StudyError
+        If the file is not the published one.
+    """
+    data = Path(path).read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise StudyError(f"{path} is not HumanEval-X in Java as published (wrong SHA-256): {ADVICE}")
+    rows = [json.loads(text) for text in gzip.decompress(data).decode().splitlines()]
+    if len(rows) != N_PROBLEMS:
+        raise StudyError(f"{path} has {len(rows)} problems, HumanEval-X has {N_PROBLEMS}")
+    return {f"HumanEval/{row['task_id'].split('/')[1]}": row["declaration"] + row["canonical_solution"] for row in rows}
+
+
+def load_humaneval_x(path: Path, sizes: Sizes) -> CloneBenchmark:
+    """Pairs of the problems that both data sets have; the frozen split of HumanEval holds for them.
+
+    Raises
+    ------
+    StudyError
+        If a file is not the published one.
+    """
+    programs, facts = _programs(path)
+    short = programs[programs.code.str.count("\n") <= sizes.max_lines]
+    correct = short[short.is_correct].groupby("task_id").size()
+    tasks = sorted(correct[correct > 1].index, key=lambda name: int(name.split("/")[1]))[: sizes.n_tasks]
+    used = short[short.task_id.isin(tasks)].reset_index(drop=True)
+    groups = load_groups(gold_dir() / "folds.json")
+    parts = used.task_id.map(groups)
+    pairs = [
+        program_pairs(used[parts == group], "", sizes.seed, 1, java.normal_tokens, two_authors=True)
+        for group in sorted(parts.unique())
+    ]
+    ranked = used[used.is_correct].assign(program_id=lambda frame: frame.task_id + "/" + frame.submission)
+    facts |= {"both short": len(tasks)}
+    found = pd.concat(pairs, ignore_index=True)
+    programs = ranked[PROGRAMS].reset_index(drop=True)
+    return CloneBenchmark(NAME, "java", found, programs, groups, names="neutral", facts=facts)
+
+
+def _programs(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Correct and faulty methods of both authors, without their names, and how many problems were matched."""
+    solutions = {task_id: java.normalise(text).code for task_id, text in read_solutions(path).items()}
+    faulty = humanevalpack.load_java(humanevalpack.find_local("java")).faults.set_index("task_id").code
+    other = humaneval_java.load_humaneval_java(humaneval_java.find_humaneval_java())
+    wrong, owners = other.faults.set_index("task_id").code, _owners(solutions)
+    rows, matched = [], 0
+    for function in other.functions:
+        names = [name for name in java.names_in_order(function.code) if _plain(name) in owners]
+        if not names:
+            continue
+        task_id, its_name = owners[_plain(names[0])]
+        matched += 1
+        both = [("x", its_name, True, solutions[task_id]), ("x", its_name, False, faulty[task_id])]
+        both.append(("java", names[0], True, function.code))
+        both += [("java", names[0], False, wrong[function.task_id])] if function.task_id in wrong.index else []
+        rows += [(task_id, by, correct, java.neutral_names(code, name)) for by, name, correct, code in both]
+    frame = pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code"])
+    facts = {"HumanEval-X": len(solutions), "HumanEval-Java": len(other.functions), "matched by name": matched}
+    return frame.drop_duplicates(["task_id", "code"]).reset_index(drop=True), facts
+
+
+def _owners(solutions: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Problem and method of each name that one problem alone uses; seven names are those of two problems."""
+    found: dict[str, tuple[str, str]] = {}
+    twice = set()
+    for task_id, code in solutions.items():
+        for name in java.names_in_order(code):
+            twice |= {_plain(name)} if found.get(_plain(name), (task_id, ""))[0] != task_id else set()
+            found.setdefault(_plain(name), (task_id, name))
+    return {name: owner for name, owner in found.items() if name not in twice}
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

@@ -1,0 +1,108 @@
+"""POJ-104 as CodeXGLUE publishes it: 500 C and C++ programs for each of 104 problems.
+
+Collected by Mou et al. 2016 (arXiv 1409.5718); problems are split: 64 for training, 16 for development, 24 for testing
+(Lu et al. 2021, arXiv 2102.04664). The published measure is MAP@R over all test programs; here each problem gives as
+many of them as are asked for.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, normal_form
+from llmexp_utils.codexglue import DOWNLOAD, find, from_hub, json_lines
+from llmexp_utils.errors import StudyError
+from llmexp_utils.languages import language
+from llmexp_utils.program_pairs import program_pairs
+
+NAME = "poj-104"
+N_PROGRAMS = {"train": 32_000, "dev": 8_000, "test": 12_000}
+N_PROBLEMS = {"train": 64, "dev": 16, "test": 24}
+FILES = {"train": "train.jsonl", "dev": "valid.jsonl", "test": "test.jsonl"}
+HUB, HUB_COLUMNS = "google/code_x_glue_cc_clone_detection_poj104", ["id", "code", "label"]
+ADVICE = (
+    "put train.jsonl, valid.jsonl and test.jsonl, made by CodeXGLUE's Clone-detection-POJ-104 from POJ-104, into "
+    f"LLMEXP_DATA_DIR as poj104, or `{DOWNLOAD.format(HUB, 'poj104')}`"
+)
+
+
+def find_poj104() -> Path | None:
+    """Folder in ``LLMEXP_DATA_DIR``; None without it."""
+    return find("poj104", FILES["test"])
+
+
+def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenchmark:
+    """Pairs of programs of the published split.
+
+    Parameters
+    ----------
+    folder : Path
+        ``train.jsonl``, ``valid.jsonl``, ``test.jsonl`` (``{"label": "problem", "index": "...", "code": "..."}``);
+        or the hub's Parquet files.
+    sizes : Sizes
+        ``n_tasks`` problems of each part, of each one more than ``pairs_a_task`` programs.
+    published : bool
+        Whether the counts must be the published ones.
+
+    Raises
+    ------
+    StudyError
+        If a file is missing or malformed (the message has its line), the counts are others, or a problem is in two
+        parts.
+    """
+    facts, chosen, pairs = {}, [], []
+    for split in ("train", "dev", "test"):
+        programs = _read(folder, split)
+        counts = {"programs": len(programs), "problems": programs.label.nunique()}
+        expected = {"programs": N_PROGRAMS[split], "problems": N_PROBLEMS[split]}
+        if published and counts != expected:
+            raise StudyError(f"{folder} has {counts} in {split}, POJ-104 has {expected}: {ADVICE}")
+        facts |= {f"{split} {what}": count for what, count in counts.items()}
+        drawn = _drawn(programs, split, sizes)
+        chosen.append(drawn)
+        pairs.append(program_pairs(drawn, "", sizes.seed, sizes.pairs_a_task, language("cpp").normal_tokens))
+    programs = pd.concat(chosen, ignore_index=True)
+    twice = programs.groupby(programs.task_id.str.split("/").str[-1]).split.nunique()
+    if (twice > 1).any():
+        raise StudyError(f"problem {twice.idxmax()} is in two parts of the split: {ADVICE}")
+    groups = {row.task_id: PUBLISHED_SPLIT[row.split] for row in programs.itertuples()}
+    named = programs.assign(program_id=programs.task_id + "/" + programs.submission)[PROGRAMS]
+    facts["used"] = len(programs)
+    return CloneBenchmark(NAME, "cpp", pd.concat(pairs, ignore_index=True), named, groups, (0,), facts=facts)
+
+
+def _read(folder: Path, split: str) -> pd.DataFrame:
+    """Programs of a split: ``label``, ``number``, ``code``."""
+    rows = from_hub(folder, split, HUB_COLUMNS)
+    if rows is not None:
+        return rows.rename(columns={"id": "number"}).astype({"number": str, "label": str})
+    found, path = [], folder / FILES[split]
+    for number, row in json_lines(path, ADVICE):
+        try:
+            found.append((str(row["label"]), str(row["index"]), row["code"]))
+        except (KeyError, TypeError) as error:
+            raise StudyError(f"{path}, line {number}: no program of POJ-104 ({error})") from None
+    return pd.DataFrame(found, columns=["label", "number", "code"])
+
+
+def _drawn(programs: pd.DataFrame, split: str, sizes: Sizes) -> pd.DataFrame:
+    """Problems drawn by seed, of each the first programs by seed that are short: all of them are correct."""
+
+    def order(name: str) -> int:
+        return zlib.crc32(f"{sizes.seed} {name}".encode())
+
+    rows = []
+    for label in sorted(programs.label.unique(), key=order)[: sizes.n_tasks]:
+        own = programs[programs.label == label]
+        found = 0
+        for row in sorted(own.itertuples(), key=lambda row: order(row.number)):
+            code = normal_form(row.code, "cpp", sizes.max_lines).code
+            if code and found <= sizes.pairs_a_task:
+                found += 1
+                rows.append((f"{NAME}/{label}", row.number, True, code, split))
+            elif found > sizes.pairs_a_task:
+                break
+    return pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code", "split"])
