@@ -49,6 +49,12 @@ class BenchmarkPairs(PairPool):
     name: str = ""
     ranked: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PROGRAMS))
 
+    @property
+    def solutions(self) -> dict[str, str]:
+        """Solutions of the problems that were added: real pairs of the same problems may be in another language."""
+        added = self.programs[self.programs.source != "gold"].drop_duplicates("task_id")
+        return added.set_index("task_id").correct.to_dict()
+
     def facts(self, cell: Cell) -> dict[str, Any]:
         """Columns that describe a cell in a prediction frame."""
         return super().facts(cell) | {"benchmark": self.name}
@@ -136,16 +142,16 @@ def jobs_of_benchmark(pool: BenchmarkPairs, p: RealClones, arm: CloneArm, folds:
     StudyError
         If there is nothing to add, or a task is in two splits.
     """
-    repeats = Repeats(folds, [p.seed + seed for seed in p.seeds])
     most, idle = [max(p.n_real)], grid_cells(["none"], [0], 0, arm, Repeats(folds, [p.seed]), "baseline")
 
-    def cells(conditions: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
-        return cells_of(pool, conditions, sizes, p.n_added, arm, repeats) if conditions else []
+    def cells(conditions: Sequence[str], sizes: Sequence[int], seeds: Sequence[int]) -> list[Cell]:
+        repeats = Repeats(folds, [p.seed + seed for seed in seeds])
+        return cells_of(pool, conditions, sizes, p.n_added, arm, repeats) if conditions and seeds else []
 
-    ranked = [cells(p.retrieval_conditions, most), idle] if len(pool.ranked) else [[], []]
+    ranked = [cells(p.retrieval_conditions, most, p.seeds), idle] if len(pool.ranked) else [[], []]
     return Jobs(
-        grid=jobs_of(pool, cells(p.conditions, p.n_real)),
-        encoder=jobs_of(pool, cells(p.encoder_conditions, most)),
+        grid=jobs_of(pool, cells(p.conditions, p.n_real, p.seeds)),
+        encoder=jobs_of(pool, cells(p.encoder_conditions, most, p.encoder_seeds)),
         ranked=retrieval_jobs(pool, ranked[0]),
         untrained=jobs_of(pool, idle),
         untrained_ranked=retrieval_jobs(pool, ranked[1]),

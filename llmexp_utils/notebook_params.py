@@ -276,6 +276,7 @@ class RealClones(Reporting):
     encoder: str
     encoder_head: Literal["cross", "bi"]
     encoder_conditions: Annotated[list[PairCondition], Once]
+    encoder_seeds: Annotated[list[Whole], Once]
     encoder_steps: Count
     encoder_learning_rate: Rate
     n_bootstrap: Count

@@ -84,6 +84,11 @@ class PairPool:
             )
         return rows
 
+    @property
+    def solutions(self) -> dict[str, str]:
+        """Correct solution of each problem that an added clone may be paired with."""
+        return self.programs.drop_duplicates("task_id").set_index("task_id").correct.to_dict()
+
     def most(self, arm: CloneArm, fold: int) -> int:
         """Number of pairs that an arm can add: each clone brings one that is none."""
         return 2 * int(self.written("llm", fold, arm).is_clone.sum())
@@ -168,8 +173,7 @@ def _added(pool: PairPool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:
     else:
         chosen = choose(clones, cell.n_added // 2, "random", rng=rng, name="program_id")
     misses = programs[~programs.is_clone] if cell.condition != "C4far" else programs.head(0)
-    solutions = pool.programs.drop_duplicates("task_id").set_index("task_id").correct.to_dict()
-    return couples(chosen, misses, solutions, pool.groups, rng)
+    return couples(chosen, misses, pool.solutions, pool.groups, rng)
 
 
 def couples(

@@ -77,6 +77,15 @@ def test_every_condition_adds_as_many_pairs_of_both_labels(condition: str) -> No
         assert set(job.test.pair_id) == set(rows_of_split(found.pairs, found.groups, cell.fold, "test").pair_id)
 
 
+def test_an_added_clone_never_stands_beside_a_real_program() -> None:
+    found = pool("HumanEval/")
+    scarce = BenchmarkPairs(**{**vars(found), "programs": found.programs[found.programs.is_clone]})  # no near misses
+    job = jobs_of(scarce, cells_of(scarce, ["C0", "C3"], [4], 12, ARM, Repeats([0], [0])))[-1]
+    others = job.train[job.train.added & (job.train.kind == "random")]
+    real = {*found.pairs.left, *found.pairs.right}
+    assert len(others) == 6 and not real & {*others.left, *others.right}
+
+
 def test_more_than_there_is_becomes_all_there_is_and_nothing_is_refused() -> None:
     found = pool("HumanEval/")
     cells = cells_of(found, ["C0", "C3"], [1000], 1000, ARM, Repeats([0], [0]))
