@@ -9,7 +9,6 @@ matched by name, and then lose it.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from pathlib import Path
 
@@ -19,23 +18,25 @@ from llmexp_utils import humaneval_java, humanevalpack, java
 from llmexp_utils.benchmarks import load_groups
 from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
 from llmexp_utils.errors import StudyError
-from llmexp_utils.paths import data_dir, gold_dir
+from llmexp_utils.paths import gold_dir
+from llmexp_utils.pinned import PinnedFile
 from llmexp_utils.program_pairs import program_pairs
 
-NAME, FILE = "humaneval-x-java", "humaneval_java.jsonl.gz"
-SHA256 = "276f36db2eb7aeb864f36a19a2f4e1bb2460fb6e22ff100f0b5bedabe3799967"
-N_PROBLEMS = 164
-ADVICE = (
-    "put humaneval_x/humaneval_java.jsonl.gz of THUDM/CodeGeeX, commit 2838420, and the files of humaneval-java and "
-    "humanevalpack-java into LLMEXP_DATA_DIR"
+NAME, N_PROBLEMS = "humaneval-x-java", 164
+PUBLISHED = PinnedFile(
+    "HumanEval-X in Java",
+    "humaneval_x",
+    "humaneval_java.jsonl.gz",
+    "276f36db2eb7aeb864f36a19a2f4e1bb2460fb6e22ff100f0b5bedabe3799967",
+    "THUDM/CodeGeeX, commit 2838420",
 )
+ADVICE = f"{PUBLISHED.advice}, and the files of humaneval-java and humanevalpack-java as well"
 
 
 def find_humaneval_x() -> Path | None:
     """File in ``LLMEXP_DATA_DIR``, if the two other sources are there as well."""
-    folder = data_dir()
-    path = folder / "humaneval_x" / FILE if folder else None
-    there = path and path.is_file() and humaneval_java.find_humaneval_java() and humanevalpack.find_local("java")
+    path = PUBLISHED.find()
+    there = path and humaneval_java.find_humaneval_java() and humanevalpack.find_local("java")
     return path if there else None
 
 
@@ -47,10 +48,7 @@ def read_solutions(path: Path) -> dict[str, str]:
     StudyError
         If the file is not the published one.
     """
-    data = Path(path).read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise StudyError(f"{path} is not HumanEval-X in Java as published (wrong SHA-256): {ADVICE}")
-    rows = [json.loads(text) for text in gzip.decompress(data).decode().splitlines()]
+    rows = [json.loads(text) for text in gzip.decompress(PUBLISHED.verified(path)).decode().splitlines()]
     if len(rows) != N_PROBLEMS:
         raise StudyError(f"{path} has {len(rows)} problems, HumanEval-X has {N_PROBLEMS}")
     return {f"HumanEval/{row['task_id'].split('/')[1]}": row["declaration"] + row["canonical_solution"] for row in rows}

@@ -136,35 +136,35 @@ class ValidateAndSelect(Reporting):
     clones: Writes
 
 
-class Frozen(Common):
-    """Notebooks whose student (A) stands on a frozen code model."""
+class Training(Common):
+    """Notebooks that train students: (A) on a frozen code model, (B) an encoder."""
 
+    n_real: Annotated[list[Count], Field(min_length=1), Once]
+    n_added: Count
+    folds: Annotated[list[Fold], Field(min_length=1), Once]
+    seeds: Annotated[list[Whole], Field(min_length=1), Once]
     frozen_model: str
     frozen_layers: Count
     frozen_pooling: Literal["last", "mean"]
-
-
-class Finetuning(Frozen):
-    """Notebooks that train students under each condition."""
-
-    examples: Literal["semantic", "random"]
-    n_functions: Count
-    n_real: Annotated[list[Count], Field(min_length=1), Once]
-    n_added: Count
-    arm_added: Annotated[list[Count], Field(min_length=1), Once]
-    folds: Annotated[list[Fold], Field(min_length=1), Once]
-    seeds: Annotated[list[Whole], Field(min_length=1), Once]
     steps: Count
     batch_size: Count
     learning_rate: Rate
     encoder: str
-    encoder_real: Count
     encoder_seeds: Annotated[list[Whole], Once]
     encoder_steps: Count
     encoder_learning_rate: Rate
     external: bool
     workers: Count
     cache: str
+
+
+class Finetuning(Training):
+    """Notebooks that train on HumanEval's problems under each condition."""
+
+    examples: Literal["semantic", "random"]
+    n_functions: Count
+    arm_added: Annotated[list[Count], Field(min_length=1), Once]
+    encoder_real: Count
 
 
 class FinetuneFaultLocalization(Finetuning, Reporting):
@@ -211,12 +211,11 @@ class Results(Reporting):
     n_bootstrap: Count
 
 
-class RealBenchmarks(Frozen, Reporting):
+class RealBenchmarks(Training, Reporting):
     """Fault localization on benchmarks of real faults."""
 
     notebook: ClassVar[str] = "08_real_benchmarks"
     benchmarks: Annotated[list[BenchmarkName], Field(min_length=1), Once]
-    external: bool
     missing_code: Literal["next", "drop"]
     recordings: str
     mode: Literal["replay", "record"]
@@ -229,31 +228,17 @@ class RealBenchmarks(Frozen, Reporting):
     seconds_per_test: Rate
     boundary: Boundary
     conditions: Annotated[list[Condition], Field(min_length=2), Once]
-    n_real: Annotated[list[Count], Field(min_length=1), Once]
-    n_added: Count
-    folds: Annotated[list[Fold], Field(min_length=1), Once]
-    seeds: Annotated[list[Whole], Field(min_length=1), Once]
-    steps: Count
-    batch_size: Count
-    learning_rate: Rate
-    encoder: str
     encoder_conditions: Annotated[list[Condition], Once]
-    encoder_seeds: Annotated[list[Whole], Once]
-    encoder_steps: Count
-    encoder_learning_rate: Rate
     n_bootstrap: Count
-    workers: Count
-    cache: str
     real_predictions: Writes
 
 
-class RealClones(Reporting):
+class RealClones(Training, Reporting):
     """Clone detection on benchmarks of other people's programs."""
 
     notebook: ClassVar[str] = "09_real_clones"
     clones: Reads
     benchmarks: Annotated[list[CloneBenchmarkName], Field(min_length=1), Once]
-    external: bool
     examples: Literal["semantic", "random"]
     main_arm: CloneArmName
     max_lines: Count
@@ -261,27 +246,12 @@ class RealClones(Reporting):
     pairs_a_task: Count
     n_pairs: Count
     share: Share
-    conditions: Annotated[list[PairCondition], Field(min_length=2), Once]
-    n_real: Annotated[list[Count], Field(min_length=1), Once]
     n_added: Annotated[int, Field(ge=2)]
+    conditions: Annotated[list[PairCondition], Field(min_length=2), Once]
     retrieval_conditions: Annotated[list[PairCondition], Once]
-    folds: Annotated[list[Fold], Field(min_length=1), Once]
-    seeds: Annotated[list[Whole], Field(min_length=1), Once]
-    frozen_model: str
-    frozen_layers: Count
-    frozen_pooling: Literal["last", "mean"]
-    steps: Count
-    batch_size: Count
-    learning_rate: Rate
-    encoder: str
     encoder_head: Literal["cross", "bi"]
     encoder_conditions: Annotated[list[PairCondition], Once]
-    encoder_seeds: Annotated[list[Whole], Once]
-    encoder_steps: Count
-    encoder_learning_rate: Rate
     n_bootstrap: Count
-    workers: Count
-    cache: str
     real_pair_predictions: Writes
 
 

@@ -1,4 +1,4 @@
-"""A published JSON file that stands in one place, is verified before it is read, and is never shipped."""
+"""A published file that stands in one place, is verified before it is read, and is never shipped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class PinnedFile:
         return path if path and path.is_file() else None
 
     def read(self, path: Path) -> Any:
-        """Content of the file.
+        """Content of a JSON file; see :meth:`verified`."""
+        return json.loads(self.verified(path))
+
+    def verified(self, path: Path) -> bytes:
+        """Bytes of the file.
 
         Raises
         ------
@@ -50,4 +54,4 @@ class PinnedFile:
         data = Path(path).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise StudyError(f"{path} is not {self.title} as published (wrong SHA-256): {self.advice}")
-        return json.loads(data)
+        return data
