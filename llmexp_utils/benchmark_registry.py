@@ -13,7 +13,7 @@ from llmexp_utils.defects4j import Rule
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark
 from llmexp_utils.params import hint
-from llmexp_utils.paths import gold_dir
+from llmexp_utils.paths import gold_dir, repository
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,9 +123,10 @@ def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:
         If it is unknown, not at hand (the message says how to get it), or malformed.
     """
     if name.endswith(".jsonl"):
-        if not Path(name).is_file():
+        own = repository() / name
+        if not own.is_file():
             raise StudyError(f"{name}: no such file of faults: check the parameter benchmarks")
-        return own_faults.load_own(Path(name))
+        return own_faults.load_own(own)
     check_name(name)
     source = SOURCES[name]
     path = source.find()

@@ -18,7 +18,7 @@ from llmexp_utils.gold_clones import gold_programs, read_clones
 from llmexp_utils.grouping import deal, together
 from llmexp_utils.languages import language
 from llmexp_utils.params import hint
-from llmexp_utils.paths import gold_dir
+from llmexp_utils.paths import gold_dir, repository
 from llmexp_utils.program_pairs import program_pairs
 from llmexp_utils.select import Embed
 
@@ -95,9 +95,10 @@ def load_pairs(name: str, sizes: Sizes, embed: Embed) -> CloneBenchmark:
         If it is unknown, not at hand (the message says how to get it), or malformed.
     """
     if name.endswith(".jsonl"):
-        if not Path(name).is_file():
+        own = repository() / name
+        if not own.is_file():
             raise StudyError(f"{name}: no such file of pairs: check the parameter benchmarks")
-        return own_pairs.load_own_pairs(Path(name), sizes)
+        return own_pairs.load_own_pairs(own, sizes)
     check_name(name)
     path = SOURCES[name].find()
     if path is None:

@@ -5,7 +5,10 @@ The tests build a tiny random model of each class and fine-tune it on both tasks
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
+
+from llmexp_utils.errors import StudyError
 
 
 class KnownEncoder(NamedTuple):
@@ -37,3 +40,14 @@ ENCODERS: dict[str, KnownEncoder] = {
     "answerdotai/ModernBERT-base": KnownEncoder("ModernBertModel", 8192),
 }
 """Name on the hub: class, window, note."""
+
+
+def check_encoder(name: str, root: Path) -> None:
+    """Raise a StudyError if an encoder's folder has no model, or nobody has its files; loads no weights."""
+    from llmexp_utils import encoders
+
+    folder = root / name
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise StudyError(f"encoder {name!r} is a folder without config.json: give one with a model and its tokenizer")
+    if name != encoders.MINILM and not folder.is_dir():
+        encoders.locate(name)

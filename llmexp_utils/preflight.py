@@ -6,25 +6,38 @@ program is run (its sandbox is set up once), a server or a hub is asked once and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from llmexp_utils import benchmark_study, benchmarks, cloning, injection, llm, reader
-from llmexp_utils.benchmark_registry import at_hand
+from llmexp_utils import (
+    benchmark_registry,
+    benchmark_study,
+    benchmarks,
+    clone_registry,
+    cloning,
+    injection,
+    llm,
+    reader,
+)
 from llmexp_utils.benchmark_study import Choices
+from llmexp_utils.encoder_table import check_encoder
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import load_examples
 from llmexp_utils.external import EXTERNAL
 from llmexp_utils.gold_folder import Gold, parsed, read_gold_folder
+from llmexp_utils.known import Known, lines_of
 from llmexp_utils.notebook_params import (
     FinetuneCloneDetection,
     FinetuneFaultLocalization,
     Finetuning,
     InjectFaults,
     RealBenchmarks,
+    RealClones,
     Results,
     StartHere,
+    Training,
     ValidateAndSelect,
     WriteClones,
 )
@@ -38,23 +51,6 @@ if TYPE_CHECKING:
 
 DEFAULT_EXAMPLES = "semantic"  # of notebooks that do not choose
 RECORD = "set `mode: record` to ask for them, or go back to the committed parameters"
-
-
-class Known:
-    """What was asked already: points of a sweep ask the same of the same files and servers, again and again."""
-
-    def __init__(self) -> None:
-        self._answers: dict[Hashable, Any] = {}
-
-    def once(self, function: Callable[..., Any], *values: Hashable) -> Any:
-        """What a function returns, called once for these values."""
-        if (function, values) not in self._answers:
-            self._answers[function, values] = function(*values)
-        return self._answers[function, values]
-
-    def lines(self, check: Callable[..., None], *values: Hashable) -> list[str]:
-        """Lines of the error that a check raises; none when it holds."""
-        return self.once(_lines, check, *values)
 
 
 def preflight(study: Study, names: Sequence[str]) -> list[str]:
@@ -128,7 +124,7 @@ def _inject_faults(study: Study, p: InjectFaults, gold: Gold, known: Known) -> I
     settings = (samples, p.temperature, p.top_p, p.seed)
     plan = injection.Plan(gold.functions[: p.n_functions], gold.faults, gold.groups, gold.rankings, *settings)
     for arm in arms:
-        yield from _lines(_check_recorded, arm, plan, study.root / p.recordings, p.base_url)
+        yield from lines_of(_check_recorded, arm, plan, study.root / p.recordings, p.base_url)
 
 
 def _write_clones(study: Study, p: WriteClones, gold: Gold, known: Known) -> Iterator[str]:
@@ -142,7 +138,7 @@ def _write_clones(study: Study, p: WriteClones, gold: Gold, known: Known) -> Ite
         yield from str(error).splitlines()
         return
     for arm in arms:
-        yield from _lines(_check_recorded_clones, arm, plan, study.root / p.recordings, p.base_url)
+        yield from lines_of(_check_recorded_clones, arm, plan, study.root / p.recordings, p.base_url)
 
 
 def _serve(arms: Sequence[injection.Arm | cloning.CloneArm], base_url: str, known: Known) -> Iterator[str]:
@@ -169,15 +165,6 @@ def _check_recorded(arm: injection.Arm, plan: injection.Plan, folder: Path, base
         )
 
 
-def _lines(check: Callable[..., None], *values: object) -> list[str]:
-    """Lines of the error that a check raises; none when it holds."""
-    try:
-        check(*values)
-    except StudyError as error:
-        return str(error).splitlines()
-    return []
-
-
 def _finetune_fault_localization(study: Study, p: FinetuneFaultLocalization, gold: Gold, known: Known) -> Iterator[str]:
     inject, select = study.params_of(InjectFaults.notebook), study.params_of(ValidateAndSelect.notebook)
     if inject and select and (inject.candidates, select.pool) == (select.candidates, p.pool):
@@ -189,10 +176,10 @@ def _finetune_fault_localization(study: Study, p: FinetuneFaultLocalization, gol
 
 
 def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gold, known: Known) -> Iterator[str]:
-    write, select = study.params_of(WriteClones.notebook), study.params_of(ValidateAndSelect.notebook)
-    if write and select and (write.clone_candidates, select.clones) == (select.clone_candidates, p.clones):
-        yield from _unknown_arms(p, write.clone_arms, write.notebook)
-    yield from _lines(parsed, study.root / p.gold / "clone_examples.json", lambda path: load_examples(path, p.examples))
+    yield from _unknown_clone_arms(study, p)
+    yield from lines_of(
+        parsed, study.root / p.gold / "clone_examples.json", lambda path: load_examples(path, p.examples)
+    )
     pairs = [
         gold.groups[function.task_id] for function in gold.functions[: p.n_functions] for _ in range(PAIRS_A_PROBLEM)
     ]
@@ -206,17 +193,30 @@ def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) 
     if p.mode == "record":
         yield from _serve([arm], p.base_url, known)
         return
-    usable, left = known.once(at_hand, tuple(p.benchmarks), p.external)
-    if not usable:
-        yield "benchmarks: none is at hand; " + "; ".join(f"{name}: {reason}" for name, reason in left.items())
+    usable = yield from _at_hand(study, p, benchmark_registry, known)
     numbers = (p.samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
     choices = Choices(arm, *numbers, p.missing_code)
     own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
     for name in usable:
-        if name.endswith(".jsonl") and not (study.root / name).is_file():
-            yield f"benchmarks: {name} does not exist"
-        else:
-            yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)
+        yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)
+
+
+def _real_clones(study: Study, p: RealClones, gold: Gold, known: Known) -> Iterator[str]:
+    yield from _students(study, p, known)
+    yield from _unknown_clone_arms(study, p)
+    yield from _at_hand(study, p, clone_registry, known)
+
+
+def _at_hand(
+    study: Study, p: RealBenchmarks | RealClones, registry: ModuleType, known: Known
+) -> Generator[str, None, list[str]]:
+    """Complain if nothing is at hand or a file of one's own is not there; return what can be used."""
+    usable, left = known.once(registry.at_hand, tuple(p.benchmarks), p.external)
+    if not usable:
+        yield "benchmarks: none is at hand; " + "; ".join(f"{name}: {reason}" for name, reason in left.items())
+    lost = [name for name in usable if name.endswith(".jsonl") and not (study.root / name).is_file()]
+    yield from (f"benchmarks: {name} does not exist" for name in lost)
+    return [name for name in usable if name not in lost]
 
 
 def _check_answers(name: str, choices: Choices, recordings: Path, base_url: str, gold: Gold | None) -> None:
@@ -230,10 +230,10 @@ def _finetune(study: Study, p: Finetuning, known: Known) -> Iterator[str]:
     yield from known.lines(_check_external, p.notebook) if p.external else []
 
 
-def _students(study: Study, p: Finetuning | RealBenchmarks, known: Known) -> Iterator[str]:
+def _students(study: Study, p: Training, known: Known) -> Iterator[str]:
     yield from known.lines(reader.check_model, p.frozen_model, study.root)
     if p.encoder_conditions and p.encoder_seeds:
-        yield from known.lines(_check_encoder, p.encoder, study.root)
+        yield from known.lines(check_encoder, p.encoder, study.root)
 
 
 def _check_external(notebook: str) -> None:
@@ -242,9 +242,15 @@ def _check_external(notebook: str) -> None:
         EXTERNAL[notebook].verify(path)
 
 
-def _unknown_arms(p: Finetuning, known: Sequence[str], asked_by: str) -> Iterator[str]:
+def _unknown_clone_arms(study: Study, p: FinetuneCloneDetection | RealClones) -> Iterator[str]:
+    write, select = study.params_of(WriteClones.notebook), study.params_of(ValidateAndSelect.notebook)
+    if write and select and (write.clone_candidates, select.clones) == (select.clone_candidates, p.clones):
+        yield from _unknown_arms(p, write.clone_arms, write.notebook)
+
+
+def _unknown_arms(p: Finetuning | RealClones, known: Sequence[str], asked_by: str) -> Iterator[str]:
     """Arms that the notebook which asks the generators does not ask for."""
-    for field, arm in [("main_arm", p.main_arm), *(("arms", arm) for arm in p.arms)]:
+    for field, arm in [("main_arm", p.main_arm), *(("arms", arm) for arm in getattr(p, "arms", []))]:
         if arm not in known:
             yield f"{field}: {arm!r} is not among the arms of {asked_by}{hint(arm, known)}"
 
@@ -264,16 +270,6 @@ def _too_many_real(p: Finetuning, groups: Sequence[int], items: str, **more: Seq
             yield f"{field}: fold {fold} has {have} real training {items}, {max(numbers)} were asked for"
 
 
-def _check_encoder(name: str, root: Path) -> None:
-    from llmexp_utils import encoders
-
-    folder = root / name
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise StudyError(f"encoder {name!r} is a folder without config.json: give one with a model and its tokenizer")
-    if name != encoders.MINILM and not folder.is_dir():
-        encoders.locate(name)
-
-
 def _warnings(study: Study, names: Sequence[str]) -> list[str]:
     lines = []
     for name, source in EXTERNAL.items():
@@ -290,5 +286,6 @@ CHECKS: dict[str, Callable[[Study, Any, Gold, Known], Iterator[str]]] = {
     FinetuneFaultLocalization.notebook: _finetune_fault_localization,
     FinetuneCloneDetection.notebook: _finetune_clone_detection,
     RealBenchmarks.notebook: _real_benchmarks,
+    RealClones.notebook: _real_clones,
 }
 """Problems of a notebook beyond its gold folder, one line each."""

@@ -19,7 +19,7 @@ from llmexp_utils.sandbox import Limits, SandboxError
 CLONES = "03_write_clones"
 PAIRS = "06_finetune_clone_detection"
 START, INJECT, TUNE = "00_start_here", "02_inject_faults", "05_finetune_fault_localization"
-REAL = "08_real_benchmarks"
+REAL, REAL_CLONES = "08_real_benchmarks", "09_real_clones"
 ARM = "qwen2.5-coder-0.5b/line/uniform"
 ONE = f"  arms: [{ARM}]\n  n_functions: 1\n"
 
@@ -97,7 +97,7 @@ def test_only_what_is_about_to_run_is_checked(say: Callable[..., list[str]], mon
 
 def test_notebooks_after_a_waiting_one_are_checked_too(tmp_path: Path, root: Path) -> None:
     opened = study.open_study(root, root / "params" / "study.yaml")
-    after = ["04_validate_and_select", TUNE, PAIRS, "07_results"]
+    after = ["04_validate_and_select", TUNE, PAIRS, "07_results", REAL_CLONES]
     assert preflight.downstream(opened, ["04_validate_and_select"]) == after
     assert preflight.downstream(opened, [START]) == [START]
 
@@ -189,6 +189,17 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
     assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist"
     (line,) = say(f"{REAL}:\n  benchmarks: [defects4j]\n", "notebook", REAL)
     assert line == f"error: {REAL}: benchmarks: none is at hand; defects4j: set external to use it"
+
+
+def test_other_peoples_clones_are_looked_for_before_the_notebook_starts(say: Callable[..., list[str]]) -> None:
+    written = "common:\n  clone_candidates: runs/x.jsonl\n  clones: runs/y.jsonl\n"
+    written += "03_write_clones:\n  clone_arms: [qwen2.5-coder-1.5b/rewrite]\n  clone_samples: [3]\n"
+    profile = f"{written}{REAL_CLONES}:\n  benchmarks: [none.jsonl, poj-104]\n  encoder: none/such\n"
+    arm, file = say(f"{profile}  external: true\n", "notebook", REAL_CLONES)
+    assert arm.startswith(f"error: {REAL_CLONES}: main_arm: 'qwen2.5-coder-1.5b/from_spec' is not among the arms of 03")
+    assert file == f"error: {REAL_CLONES}: benchmarks: none.jsonl does not exist"
+    (line,) = say(f"{REAL_CLONES}:\n  benchmarks: [poj-104]\n", "notebook", REAL_CLONES)
+    assert line == f"error: {REAL_CLONES}: benchmarks: none is at hand; poj-104: set external to use it"
 
 
 def test_students_and_generators_of_real_benchmarks_are_checked(say: Callable[..., list[str]]) -> None:

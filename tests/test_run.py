@@ -108,7 +108,7 @@ def test_bad_input_ends_with_one_line_before_anything_runs(toy: Path, capsys: py
     assert capsys.readouterr().err == (
         "error: unknown profile 'smok': did you mean 'smoke'? (a profile is params/NAME.yaml)\n"
     )
-    assert say("study", "--from", "09") == 2 and "unknown notebook '09'" in capsys.readouterr().err
+    assert say("study", "--from", "19") == 2 and "unknown notebook '19'" in capsys.readouterr().err
     (toy / "params" / "smoke.yaml").write_text("07_results:\n  seeed: 3\n")
     assert say("study") == 2 and say("check") == 2
     line = "error: smoke.yaml: unknown parameter 'seeed' in 07_results: did you mean 'seed'?\n"
