@@ -16,7 +16,8 @@ import pandas as pd
 
 from llmexp_utils import injection, mutation, mutation_java
 from llmexp_utils.code import lines_touched
-from llmexp_utils.examples import Ranking, rank_examples, single_line
+from llmexp_utils.errors import StudyError
+from llmexp_utils.examples import N_EXAMPLES, Ranking, rank_examples, single_line
 from llmexp_utils.fault_benchmarks import FaultBenchmark
 from llmexp_utils.languages import language
 from llmexp_utils.sandbox import Job, Limits, run_programs
@@ -36,9 +37,22 @@ class Pooled(NamedTuple):
 
 
 def examples_of(benchmark: FaultBenchmark, groups: Mapping[str, int], embed: Embed, how: str) -> dict[str, Ranking]:
-    """Prompt examples of every group: its own real faults of one line, in functions of at most 20 lines."""
+    """Prompt examples of every group: its own real faults of one line, in functions of at most 20 lines.
+
+    Raises
+    ------
+    StudyError
+        If a group has fewer than a prompt shows.
+    """
     faults = benchmark.faults
     short = faults[single_line(faults) & (faults.correct.str.count("\n") <= EXAMPLE_LINES)].reset_index(drop=True)
+    for group in sorted(set(groups.values())):
+        found = int((short.task_id.map(groups) == group).sum())
+        if found < N_EXAMPLES:
+            raise StudyError(
+                f"{benchmark.name}: group {group} of the split has {found} real faults of one line in functions of at "
+                f"most {EXAMPLE_LINES} lines, and prompts show {N_EXAMPLES}: raise n_functions or lower max_lines"
+            )
     return rank_examples(short, groups, embed(short.code.tolist()), how)
 
 

@@ -11,7 +11,7 @@ from llmexp_utils.benchmark_study import BenchmarkPool, cells_of, recordings_of
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
-from llmexp_utils.fault_pool import mutants_of, pool_of
+from llmexp_utils.fault_pool import examples_of, mutants_of, pool_of
 from llmexp_utils.grid import Repeats, jobs_of
 from llmexp_utils.injection import parse_arm
 from llmexp_utils.metrics import per_fault
@@ -99,6 +99,12 @@ def test_cells_take_what_the_smallest_fold_has(tmp_path: Path) -> None:
     empty = BenchmarkPool(found.faults[found.faults.source != "mutation"], groups, [], "made")
     with pytest.raises(StudyError, match="made has no faults for C2 in some fold"):
         cells_of(empty, ["C0", "C2"], [4], 8, ARM, repeats)
+
+
+def test_a_group_with_too_few_short_faults_for_the_prompts_is_named() -> None:
+    groups = {f"T/{n}": int(n > 0) for n in range(N)}
+    with pytest.raises(StudyError, match="made: group 0 of the split has 1 real faults .*: raise n_functions or lower"):
+        examples_of(made(), groups, embed, "random")
 
 
 def test_problems_of_humaneval_share_their_recordings() -> None:
