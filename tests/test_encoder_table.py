@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import transformers
-from tiny_encoders import make_encoder
+from tiny_encoders import faults, make_encoder
 
 from llmexp_utils.encoder_table import ENCODERS
 from llmexp_utils.encoders import load_encoder
 from llmexp_utils.errors import StudyError
+from llmexp_utils.line_windows import encode_functions
 
 # Of each hub checkpoint: the family that is built like it, and what its own files say about lengths.
 LIKE = {
@@ -47,6 +48,25 @@ def test_the_weights_of_an_encoder_come_from_its_files(tmp_path: Path) -> None:
     assert (loaded.pop("embed_tokens.weight") == stored.pop("shared.weight")).all()
     assert {f"encoder.{name}" for name in loaded} == set(stored) - {"proj.weight", "proj.bias"}
     assert all((stored[f"encoder.{name}"] == value).all() for name, value in loaded.items())
+
+
+def test_plbart_brings_a_sentencepiece_model_as_its_tokenizer(tmp_path: Path) -> None:
+    """On the hub it has no file of a fast tokenizer."""
+    import sentencepiece
+
+    folder = make_encoder("plbart", tmp_path)
+    codes = faults(9, seed=0)["code"].tolist()
+    lines = [line for code in codes for line in code.splitlines()]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_prefix=str(folder / "sentencepiece.bpe"), vocab_size=20, minloglevel=2
+    )
+    (folder / "tokenizer.json").unlink()
+    own = {"tokenizer_class": "PLBartTokenizer", "model_max_length": 100}
+    (folder / "tokenizer_config.json").write_text(json.dumps(own))
+    _, tokenizer, window = load_encoder(str(folder))
+    assert type(tokenizer).__name__ == "PLBartTokenizer" and not tokenizer.is_fast and window == 100
+    for code, function in zip(codes, encode_functions(codes, tokenizer, window), strict=True):
+        assert len(function.reads) == code.count("\n")
 
 
 def test_an_encoder_with_code_of_its_own_is_refused_in_one_line(tmp_path: Path) -> None:
