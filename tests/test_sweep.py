@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_points_are_the_product_and_differ_in_what_is_swept(toy: Path) -> None:
         assert params.seed == 3 and params.pool == "runs/smoke/pool.txt", "the rest is the profile's"
         assert params.predictions == f"runs/smoke/sweep/{name}/predictions.parquet"
         assert point.needs() == ["04_validate_and_select"] and point.threads == params.workers
+
+
+def test_the_code_of_a_notebook_is_looked_at_once_for_all_its_points(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, looked = study._code, []
+    monkeypatch.setattr(study, "_code", lambda root, name: looked.append(name) or whole(root, name))
+    found = {name: point.study.fingerprint(SWEPT) for name, point in points(toy).items()}
+    assert looked == [SWEPT] and len({str(parts) for parts in found.values()}) == 4
+    for name, point in points(toy).items():
+        assert found[name] == replace(point.study, ask=study.call).fingerprint(SWEPT)
 
 
 def test_names_say_the_values_and_are_of_the_content(toy: Path) -> None:
