@@ -99,7 +99,7 @@ def point_name(notebook: str, values: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> point_name("05_finetune_fault_localization", {"seeds": [1], "conditions": ["C0"]})
-    '05_C0_1_f2b6b2a2'
+    '05_1_C0_0a308f08'
     """
     known = [field for field in NOTEBOOKS[notebook].model_fields if field in values]
     words = "_".join([notebook[:2], *(word(values[field]) for field in known)])
