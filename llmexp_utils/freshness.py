@@ -54,6 +54,8 @@ def fingerprint(cells: Sequence[Cell], params: Params, root: Path, package: Path
     parts = {"code": _hash("\n".join(_plain_code(source) for source in code))}
     for name, value in params.model_dump().items():
         parts[f"parameter {name}"] = json.dumps(value, ensure_ascii=False)
+        own = [text for text in value if str(text).endswith(".jsonl")] if isinstance(value, list) else []
+        parts |= {f"file {text}": content_hash(root / text) for text in own}  # benchmarks of one's own
     for module in imported_modules(code, package):
         parts[f"module {module}"] = _module_hash(package, module)
     for name in params.names("reads"):

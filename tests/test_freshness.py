@@ -76,6 +76,18 @@ def test_code_values_modules_tables_and_files_each_change_their_part(package: Pa
     assert changed(before, demo_print(package)) == ["file table.csv", "module deep", "module inner"]
 
 
+class Named(Params):
+    notebook: ClassVar[str] = "named"
+    benchmarks: list[str]
+
+
+def test_a_benchmark_of_ones_own_is_a_file_like_any_other(tmp_path: Path) -> None:
+    params = Named.check({"benchmarks": ["humaneval", "own.jsonl"]})
+    before = freshness.fingerprint([], params, tmp_path)
+    (tmp_path / "own.jsonl").write_text("{}")
+    assert changed(before, freshness.fingerprint([], params, tmp_path)) == ["file own.jsonl"]
+
+
 def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:
     (tmp_path / "data" / "sub").mkdir(parents=True)
     assert freshness.content_hash(tmp_path / "data") == freshness.content_hash(tmp_path / "none") == ""
