@@ -113,8 +113,8 @@ def run_grid(
     folder = Path(cache) / "fits" / student.name
     keys = [job.key(student) for job in jobs]
     todo = {key: job for key, job in zip(keys, jobs, strict=True) if not (folder / f"{key}.json").exists()}
-    with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=f"training {student.name}") as bar:
-        bar.disable = not progress
+    count, title = len(set(keys)), f"training {student.name}"
+    with tqdm(total=count, initial=count - len(todo), desc=title, disable=not progress) as bar:
         for _ in _run(student, {folder / f"{key}.json": job for key, job in todo.items()}, workers):
             bar.update()
     frames = [_predictions(student, job, key, folder) for key, job in zip(keys, jobs, strict=True)]
