@@ -69,7 +69,13 @@ def examples_for(
     task_id: str, groups: Mapping[str, int], rankings: Mapping[str, Ranking], gold: pd.DataFrame
 ) -> list[Example]:
     """Best examples of the problem's group that are not faults of the problem itself."""
-    by_id = gold.set_index("fault_id")
+    return best_examples(task_id, groups, rankings, gold.set_index("fault_id"))
+
+
+def best_examples(
+    task_id: str, groups: Mapping[str, int], rankings: Mapping[str, Ranking], by_id: pd.DataFrame
+) -> list[Example]:
+    """The same as :func:`examples_for`, out of faults indexed by ``fault_id``: one index serves many problems."""
     chosen = []
     own = rankings[str(groups[task_id])]
     for ranking in own:

@@ -18,7 +18,7 @@ from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.budget import Ledger
 from llmexp_utils.errors import StudyError
-from llmexp_utils.examples import Ranking, examples_for
+from llmexp_utils.examples import Ranking, best_examples
 from llmexp_utils.llm import Client, model_identity
 from llmexp_utils.prompts import read_chosen_lines
 
@@ -86,8 +86,9 @@ def requests_of(arm: Arm, plan: Plan, chosen: Mapping[str, Sequence[int]]) -> li
     """All requests of an arm; those of one function follow each other."""
     requests: list[Request] = []
     weights = _weights(plan) if arm.policy == "gold" else {}
+    faults = plan.gold.set_index("fault_id")
     for function in plan.functions:
-        examples = examples_for(function.task_id, plan.groups, plan.rankings, plan.gold)
+        examples = best_examples(function.task_id, plan.groups, plan.rankings, faults)
         settings = (plan.temperature, plan.top_p, plan.seed)
         if arm.form == "function":
             requests += generate.function_requests(function, examples, plan.n_samples["function"], *settings)

@@ -6,9 +6,10 @@ import pytest
 
 from llmexp_utils import asking, benchmarks, injection
 from llmexp_utils.errors import StudyError
-from llmexp_utils.examples import load_examples, rank_examples, single_line
+from llmexp_utils.examples import examples_for, load_examples, rank_examples, single_line
 from llmexp_utils.llm import EMBEDDED, model_identity
 from llmexp_utils.paths import gold_dir, recordings_dir
+from llmexp_utils.prompts import function_messages
 from llmexp_utils.recordings import Recordings
 
 
@@ -58,6 +59,13 @@ def test_requests_of_a_function_do_not_depend_on_the_others(plan):
     for text in ("gen/line/uniform", "gen/line/gold"):
         arm = injection.parse_arm(text)
         assert injection.requests_of(arm, alone, {}) == injection.requests_of(arm, plan, {})[:6]
+
+
+def test_every_function_is_shown_the_examples_that_it_would_get_alone(plan):
+    requests = injection.requests_of(injection.parse_arm("gen/function"), plan, {})
+    for function, request in zip(plan.functions, requests[::2], strict=True):
+        shown = examples_for(function.task_id, plan.groups, plan.rankings, plan.gold)
+        assert request.messages == tuple(function_messages(shown, function.code))
 
 
 def test_the_frozen_examples_are_those_of_the_documented_choice(gold, plan):
