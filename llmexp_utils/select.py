@@ -24,8 +24,9 @@ Lines = Literal["lines_changed", "line_count"]
 Embed = Callable[[list[str]], np.ndarray]
 Tokens = Callable[[str], list[str]]
 
-
 MAX_LINES = 3
+PAIRS_AT_ONCE = 256
+"""Pairs of vectors that are compared at the same time: as double numbers, vectors of all would fill the memory."""
 
 
 def statistics(frame: pd.DataFrame, embed: Embed) -> pd.DataFrame:
@@ -253,15 +254,22 @@ def _cosines(pairs: list[tuple[str, str]], embed: Embed) -> np.ndarray:
     if not pairs:
         return np.zeros(0)
     rows = {text: row for row, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
-    vectors = np.asarray(embed(list(rows)), dtype=np.float64)
+    vectors = np.asarray(embed(list(rows)))
     if vectors.ndim != 2 or len(vectors) != len(rows):
         raise StudyError(f"embed returned shape {vectors.shape} for {len(rows)} texts: it must be (n, d)")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    places = np.array([[rows[text] for text in pair] for pair in pairs])
+    parts = (vectors[places[start : start + PAIRS_AT_ONCE]] for start in range(0, len(places), PAIRS_AT_ONCE))
+    cosines = np.concatenate([_cosine(part.astype(np.float64)) for part in parts])
+    return np.clip(cosines, -1.0, 1.0).round(6)  # less is noise of 32-bit embeddings
+
+
+def _cosine(vectors: np.ndarray) -> np.ndarray:
+    """Cosine of each pair of vectors, out of shape (n, 2, d)."""
+    lengths = np.linalg.norm(vectors, axis=2, keepdims=True)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise StudyError("embed returned a vector that is zero or not finite: cosine similarity is undefined")
     units = vectors / lengths
-    one, other = (units[[rows[pair[side]] for pair in pairs]] for side in (0, 1))
-    return np.clip((one * other).sum(axis=1), -1.0, 1.0).round(6)  # less is noise of 32-bit embeddings
+    return (units[:, 0] * units[:, 1]).sum(axis=1)
 
 
 def _require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
