@@ -1,0 +1,166 @@
+"""How cost grows: time an item and memory of every stage of the study, from 100 to 10,000 items.
+
+Stages and made-up items are those of :mod:`benchmarks.scaling_stages`. Each measurement is a process of its own that
+has gone through the stage once before, so that imports are no cost of an item. What five items take alone is the start
+of a stage (of the sandbox's workers, above all); it is taken off: ``ms_per_item`` is what a further item adds in
+processor time, so that other work on the machine counts little; of the sandbox, whose work is done by processes that
+nobody counts, in wall-clock time with a worker a core. Small numbers are gone through again and again, with other items
+each time, until they took two seconds; sizes and stages take turns, so that a busy minute hits all alike.
+
+``peak_mb`` is the most memory that the process ever had, imports and made-up items included; ``kb_per_added_item`` is
+what each item above the smallest number adds to it. A stage hands all its results on in one frame or book, so that some
+kilobytes an item are in its nature (most for embeddings, where all texts are tokens before the first is read). Nothing
+is compared in pairs: duplicates are found by their tokens, and the Score needs the averages of the real faults alone.
+The memory of the sandbox's workers is in ``sandbox_memory.csv``.
+
+Writes ``benchmarks/scaling.csv`` and a picture of it. Run with ``python -m benchmarks.scaling`` (Linux); about half an
+hour on an idle machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.scaling_stages import ANSWERS, STAGES, Stage, items, texts
+from llmexp_utils.plots import style
+from llmexp_utils.provenance import cores, cpu_model, versions
+from llmexp_utils.tables import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIZES, MIDDLE, TURNS = (100, 300, 1_000, 3_000, 10_000), 1_000, 3
+SECONDS = 2.0  # of a measurement, at least
+FEW = ANSWERS  # one problem
+BAND = 0.2
+LOOKS = (("#332288", "o"), ("#44AA99", "s"))  # colour and marker of the stages of one part
+
+
+def measure(task: tuple[int, int]) -> dict[str, object]:
+    """One row for a stage (by number) and a number of items."""
+    stage, size = STAGES[task[0]], task[1]
+    first, seconds, starts = SIZES[0], [], []
+    with at_home():
+        once(stage, 0, SIZES[0])
+        while not seconds or sum(seconds) * (size - FEW) < SECONDS:
+            starts.append(once(stage, first, FEW))
+            seconds.append((once(stage, first + FEW, size) - starts[-1]) / (size - FEW))
+            first += FEW + size
+    times = {"ms_per_item": 1e3 * np.median(seconds), "start_ms": 1e3 * np.median(starts)}
+    return {"part": stage.part, "stage": stage.name, "items": size} | times | {"peak_mb": peak_mb()}
+
+
+@contextlib.contextmanager
+def at_home() -> Iterator[None]:
+    """In silence, with a cache folder of its own: a random model must not stay in the user's."""
+    texts()  # while they are at hand
+    with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, LLMEXP_CACHE_DIR=home):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+
+
+def once(stage: Stage, first: int, size: int) -> float:
+    """Seconds that a stage takes for some items."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = stage.prepare(items(first, size), Path(folder))
+        gc.collect()
+        start = stage.clock()
+        stage.run(given, Path(folder))
+        return stage.clock() - start
+
+
+def peak_mb() -> float:
+    """Most memory that this process has had; ``getrusage`` would count that of the one that started it, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
+
+
+def table(sizes: Sequence[int] = SIZES, turns: int = TURNS) -> pd.DataFrame:
+    """Measure all stages at all sizes, in turns."""
+    tasks = [(number, size) for _ in range(turns) for size in sizes for number in range(len(STAGES))]
+    rows = []
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for row in pool.imap(measure, tasks):
+            rows.append(row)
+            print(*row.values(), flush=True)
+    return summary(pd.DataFrame(rows))
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Median of the turns, fastest and slowest; compared with the middle size, and in memory with the smallest."""
+    found = rows.groupby(["part", "stage", "items"], sort=False)
+    times = found.ms_per_item.agg(ms_per_item="median", fastest="min", slowest="max")
+    frame = times.join(found[["start_ms", "peak_mb"]].median()).reset_index()
+    middle = frame[frame["items"] == MIDDLE].set_index("stage").ms_per_item
+    frame.insert(4, "relative", frame.ms_per_item / frame.stage.map(middle))
+    least = frame[frame["items"] == SIZES[0]].set_index("stage").peak_mb
+    added = (frame["items"] - SIZES[0]).replace(0, np.nan)
+    frame["kb_per_added_item"] = 1e3 * (frame.peak_mb - frame.stage.map(least)) / added
+    return frame
+
+
+def picture(frame: pd.DataFrame) -> Figure:
+    """Time an item against that at the middle size, and memory: two panels for each part of the study."""
+    import matplotlib.pyplot as plt
+
+    parts = list(dict.fromkeys(frame.part))
+    with plt.rc_context(style() | {"figure.figsize": (11, 5.4)}):
+        fig, axes = plt.subplots(2, len(parts), sharex=True, sharey="row", squeeze=False)
+        for (above, below), part in zip(axes.T, parts, strict=True):
+            above.set_title(part)
+            draw(above, below, frame[frame.part == part])
+        axes[0, 0].set_ylabel(f"time an item adds\n(1 = at {MIDDLE:,} items)")
+        axes[1, 0].set_ylabel("peak memory of the process (MB)")
+        axes[1, 0].set_ylim(bottom=0)
+    return fig
+
+
+def draw(above: Axes, below: Axes, frame: pd.DataFrame) -> None:
+    """The panels of one part; whiskers are the fastest and the slowest turn."""
+    above.axhspan(1 - BAND, 1 + BAND, color="#EEEEEE", label="\N{PLUS-MINUS SIGN}20 %")
+    for (stage, rows), (colour, marker) in zip(frame.groupby("stage", sort=False), LOOKS, strict=False):
+        unit = rows.ms_per_item / rows.relative
+        whiskers = [(rows.ms_per_item - rows.fastest) / unit, (rows.slowest - rows.ms_per_item) / unit]
+        name = f"{stage} ({unit.iloc[0]:.2g} ms)"
+        above.errorbar(rows["items"], rows.relative, whiskers, color=colour, marker=marker, capsize=2, label=name)
+        below.plot(rows["items"], rows.peak_mb, color=colour, marker=marker)
+    sizes = sorted(set(frame["items"]))
+    above.set(xscale="log", ylim=(0, 2))
+    above.legend(loc="lower center", fontsize=8)
+    below.set(xlabel="items", xticks=sizes, xticklabels=[f"{size:,}" for size in sizes])
+    below.minorticks_off()
+
+
+def main() -> None:
+    """Measure, print the table, write it and draw it."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    frame = table()
+    print(frame.round(3).to_string(index=False))
+    caption = (
+        f"Time (of the processor; of the tests by the clock) that an item adds, against that at {MIDDLE:,} items, "
+        f"and peak memory of the process: median of {TURNS} turns, whiskers fastest and slowest. "
+        f"{cores()} cores, {cpu_model()}; {', '.join(map(' '.join, versions().items()))}."
+    )
+    target = Path(__file__)
+    target.with_suffix(".csv").write_text(csv_text(frame))
+    facts = {"Title": target.stem, "Description": caption, "Source": "benchmarks/scaling.py", "Software": None}
+    picture(frame).savefig(target.with_suffix(".png"), dpi=160, bbox_inches="tight", metadata=facts)
+
+
+if __name__ == "__main__":
+    main()

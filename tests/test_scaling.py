@@ -1,0 +1,56 @@
+"""The benchmark of how cost grows: every stage runs, its items are what they should be, the table compares sizes."""
+
+import sys
+
+import pandas as pd
+import pytest
+
+from benchmarks import scaling
+from benchmarks.scaling_stages import ANSWERS, STAGES, TEXTS, items
+
+ROW = {"part": "validation", "stage": "run the tests", "start_ms": 9.0}
+
+
+def rows() -> pd.DataFrame:
+    """Two turns at three sizes: the second one is slower; memory is 200 MB and 2 kB an item."""
+    sizes = {100: 1.0, 1_000: 2.0, 10_000: 2.5}
+    return pd.DataFrame(
+        [
+            ROW | {"items": size, "ms_per_item": time + turn, "peak_mb": 200 + size * 2 / 1000}
+            for turn in (0, 1)
+            for size, time in sizes.items()
+        ]
+    )
+
+
+def test_no_two_items_are_alike_and_their_mixture_is_the_same():
+    few, more = items(0, TEXTS * ANSWERS), items(TEXTS * ANSWERS, 2 * TEXTS * ANSWERS)
+    codes = pd.concat([few.faults, more.faults]).code
+    assert codes.is_unique and len(codes) == 3 * TEXTS * ANSWERS
+    assert len(few.problems) == len(few.gold) == TEXTS and len(more.problems) == len(more.gold) == 2 * TEXTS
+    heads = [sorted(code.split("\n")[0] for code in one.faults.code) for one in (few, more)]
+    assert sorted(2 * heads[0]) == heads[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("number", range(len(STAGES)), ids=[stage.name for stage in STAGES])
+def test_every_stage_runs(number, monkeypatch):
+    monkeypatch.setattr(scaling, "SECONDS", 0.0)
+    row = scaling.measure((number, 20))
+    assert row["stage"] == STAGES[number].name and row["items"] == 20
+    assert row["start_ms"] > 0 and row["peak_mb"] > 10
+
+
+def test_the_table_compares_with_the_middle_size_and_with_the_smallest():
+    frame = scaling.summary(rows())
+    assert frame.ms_per_item.tolist() == [1.5, 2.5, 3.0]
+    assert (frame.fastest.tolist(), frame.slowest.tolist()) == ([1.0, 2.0, 2.5], [2.0, 3.0, 3.5])
+    assert frame.relative.tolist() == pytest.approx([0.6, 1.0, 1.2])
+    assert frame.kb_per_added_item.tolist() == pytest.approx([float("nan"), 2, 2], nan_ok=True)
+
+
+def test_the_picture_shows_every_stage():
+    above, below = scaling.picture(scaling.summary(rows())).axes
+    assert below.lines[0].get_xdata().tolist() == [100, 1_000, 10_000]
+    labels = [text.get_text() for text in above.get_legend().get_texts()]
+    assert labels == ["\N{PLUS-MINUS SIGN}20 %", "run the tests (2.5 ms)"]
