@@ -122,22 +122,34 @@ def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:
     StudyError
         If it is unknown, not at hand (the message says how to get it), or malformed.
     """
-    if name.endswith(".jsonl"):
-        own = repository() / name
-        if not own.is_file():
-            raise StudyError(f"{name}: no such file of faults: check the parameter benchmarks")
-        return own_faults.load_own(own)
-    check_name(name)
-    source = SOURCES[name]
-    path = source.find()
-    if path is None:
-        raise StudyError(f"benchmark {name} is not at hand: {source.advice}")
+    path, source = locate(name, SOURCES, "faults")
+    if source is None:
+        return own_faults.load_own(path)
     return defects4j.load_defects4j(path, missing_code) if name == "defects4j" else source.load(path)
 
 
-def check_name(name: str) -> str:
+def locate(name: str, sources: Mapping[str, Source], items: str) -> tuple[Path, Source | None]:
+    """Place of a benchmark and its source, which a file of one's own has not; ``items`` is what it holds.
+
+    Raises
+    ------
+    StudyError
+        If it is unknown or not at hand; the message says how to get it.
+    """
+    if check_name(name, sources).endswith(".jsonl"):
+        own = repository() / name
+        if not own.is_file():
+            raise StudyError(f"{name}: no such file of {items}: check the parameter benchmarks")
+        return own, None
+    path = sources[name].find()
+    if path is None:
+        raise StudyError(f"benchmark {name} is not at hand: {sources[name].advice}")
+    return path, sources[name]
+
+
+def check_name(name: str, sources: Mapping[str, Source] = SOURCES) -> str:
     """The name of a known benchmark, or a file name of one's own."""
-    if name not in SOURCES and not name.endswith(".jsonl"):
-        known = ", ".join(SOURCES)
-        raise StudyError(f"unknown benchmark {name!r}{hint(name, SOURCES)}: one of {known}, or your own file.jsonl")
+    if name not in sources and not name.endswith(".jsonl"):
+        known = ", ".join(sources)
+        raise StudyError(f"unknown benchmark {name!r}{hint(name, sources)}: one of {known}, or your own file.jsonl")
     return name

@@ -9,16 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from llmexp_utils import benchmark_registry, bigclonebench, condefects, humaneval_x, own_pairs, pairs, poj104
-from llmexp_utils.benchmark_registry import EMBEDDED, Source
+from llmexp_utils.benchmark_registry import EMBEDDED, Source, locate
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
 from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
 from llmexp_utils.clone_types import neutral_names
-from llmexp_utils.errors import StudyError
 from llmexp_utils.gold_clones import gold_programs, read_clones
 from llmexp_utils.grouping import deal, together
 from llmexp_utils.languages import language
-from llmexp_utils.params import hint
-from llmexp_utils.paths import gold_dir, repository
+from llmexp_utils.paths import gold_dir
 from llmexp_utils.program_pairs import program_pairs
 from llmexp_utils.select import Embed
 
@@ -94,21 +92,10 @@ def load_pairs(name: str, sizes: Sizes, embed: Embed) -> CloneBenchmark:
     StudyError
         If it is unknown, not at hand (the message says how to get it), or malformed.
     """
-    if name.endswith(".jsonl"):
-        own = repository() / name
-        if not own.is_file():
-            raise StudyError(f"{name}: no such file of pairs: check the parameter benchmarks")
-        return own_pairs.load_own_pairs(own, sizes)
-    check_name(name)
-    path = SOURCES[name].find()
-    if path is None:
-        raise StudyError(f"benchmark {name} is not at hand: {SOURCES[name].advice}")
-    return SOURCES[name].load(path, sizes, embed)
+    path, source = locate(name, SOURCES, "pairs")
+    return source.load(path, sizes, embed) if source else own_pairs.load_own_pairs(path, sizes)
 
 
 def check_name(name: str) -> str:
-    """The name of a known benchmark, or a file name of one's own."""
-    if name not in SOURCES and not name.endswith(".jsonl"):
-        known = ", ".join(SOURCES)
-        raise StudyError(f"unknown benchmark {name!r}{hint(name, SOURCES)}: one of {known}, or your own file.jsonl")
-    return name
+    """See :func:`llmexp_utils.benchmark_registry.check_name`."""
+    return benchmark_registry.check_name(name, SOURCES)
