@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,33 @@ def gold_clones() -> list:
     from llmexp_utils.paths import gold_dir
 
     return read_clones(gold_dir() / "clones.jsonl")
+
+
+@pytest.fixture
+def say(
+    tmp_path: Path, root: Path, functions: list, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[str]]:
+    """Give the real command a profile; returns what it said on standard error. Nothing is run."""
+    from llmexp_utils import preflight, run
+    from llmexp_utils.paths import gold_dir, recordings_dir
+
+    monkeypatch.setattr(preflight.benchmarks, "load_humaneval", lambda: functions)  # read once for all tests
+    for name in ("llmexp_utils", "notebooks"):
+        (tmp_path / name).symlink_to(root / name)
+    (tmp_path / "pyproject.toml").write_text("")
+    for folder in (gold_dir(), recordings_dir()):
+        shutil.copytree(folder, tmp_path / "data" / folder.name)
+    (tmp_path / "params").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(run.CHECKED, raising=False)
+    monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
+    monkeypatch.setattr(run, "run_notebook", lambda *values, **names: None)
+    monkeypatch.setattr(run, "_snakemake", lambda *values: 0)
+
+    def command(profile: str, *words: str, code: int = 2) -> list[str]:
+        (tmp_path / "params" / "mine.yaml").write_text(profile)
+        end = ["--params", "params/mine.yaml"] if words[0] == "record" else ["--profile", "mine"]
+        assert run.main([*words, *end]) == code
+        return capsys.readouterr().err.splitlines()
+
+    return command

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from llmexp_utils import encoders, humanevalpack, injection, preflight, run, study
+from llmexp_utils import encoders, humanevalpack, injection, preflight, study
 from llmexp_utils.encoder_table import ENCODERS
 from llmexp_utils.errors import StudyError
 from llmexp_utils.gold_folder import read_gold_folder
@@ -30,32 +29,6 @@ def loaded_once(functions: list) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preflight.benchmarks, "load_humaneval", lambda: functions)
         yield
-
-
-@pytest.fixture
-def say(
-    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., list[str]]:
-    """Give the real command a profile; returns what it said on standard error. Nothing is run."""
-    for name in ("llmexp_utils", "notebooks"):
-        (tmp_path / name).symlink_to(root / name)
-    (tmp_path / "pyproject.toml").write_text("")
-    for folder in (gold_dir(), recordings_dir()):
-        shutil.copytree(folder, tmp_path / "data" / folder.name)
-    (tmp_path / "params").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(run.CHECKED, raising=False)
-    monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
-    monkeypatch.setattr(run, "run_notebook", lambda *values, **names: None)
-    monkeypatch.setattr(run, "_snakemake", lambda *values: 0)
-
-    def command(profile: str, *words: str, code: int = 2) -> list[str]:
-        (tmp_path / "params" / "mine.yaml").write_text(profile)
-        end = ["--params", "params/mine.yaml"] if words[0] == "record" else ["--profile", "mine"]
-        assert run.main([*words, *end]) == code
-        return capsys.readouterr().err.splitlines()
-
-    return command
 
 
 def test_good_input_passes(say: Callable[..., list[str]]) -> None:
@@ -159,55 +132,6 @@ def test_missing_clones_and_a_malformed_gold_clone_are_told(say: Callable[..., l
     (tmp_path / "data/gold/clones.jsonl").write_text("{}\n")
     (line,) = say(profile, "notebook", CLONES)
     assert line.startswith(f"error: {CLONES}: data/gold/clones.jsonl, line 1: not a gold clone")
-
-
-def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
-    say: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    advice = "set `mode: record` to ask for them, or go back to the committed parameters"
-    book = tmp_path / "data/recordings/line_qwen2.5-coder-0.5b.jsonl"
-    profile = f"{REAL}:\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
-    (tmp_path / "mine.jsonl").touch()
-    (tmp_path / "defects4j").mkdir()
-    (tmp_path / "defects4j" / "single_function_repair.json").touch()
-    monkeypatch.setenv("LLMEXP_DATA_DIR", str(tmp_path))
-    own = f"error: {REAL}: mine.jsonl: arm {ARM}: no answers are in data/recordings/mine/{book.name}: {advice}"
-    assert say(profile, "notebook", REAL) == [own], "the study's own answers are complete"
-
-    kept = [line for line in book.read_text().splitlines() if json.loads(line)["task_id"] == "HumanEval/0"]
-    (tmp_path / "data/recordings/mine").mkdir()
-    (tmp_path / "data/recordings/mine" / book.name).write_text(f"{kept[0]}\n")
-    book.write_text("")
-    (tmp_path / "data/recordings/defects4j" / book.name).unlink()
-    lines = say(f"{profile}  external: true\n", "notebook", REAL)
-    assert lines == [
-        f"error: {REAL}: humaneval: arm {ARM}: 40 of 40 answers are not in data/recordings/{book.name}: {advice}",
-        f"error: {REAL}: defects4j: arm {ARM}: no answers are in data/recordings/defects4j/{book.name}: {advice}",
-        own.replace("no answers", "at most 1 of 2 answers a function"),
-    ]
-    (line,) = say(f"{REAL}:\n  benchmarks: [none.jsonl]\n", "notebook", REAL)
-    assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist"
-    (line,) = say(f"{REAL}:\n  benchmarks: [defects4j]\n", "notebook", REAL)
-    assert line == f"error: {REAL}: benchmarks: none is at hand; defects4j: set external to use it"
-
-
-def test_other_peoples_clones_are_looked_for_before_the_notebook_starts(say: Callable[..., list[str]]) -> None:
-    written = "common:\n  clone_candidates: runs/x.jsonl\n  clones: runs/y.jsonl\n"
-    written += "03_write_clones:\n  clone_arms: [qwen2.5-coder-1.5b/rewrite]\n  clone_samples: [3]\n"
-    profile = f"{written}{REAL_CLONES}:\n  benchmarks: [none.jsonl, poj-104]\n  encoder: none/such\n"
-    arm, file = say(f"{profile}  external: true\n", "notebook", REAL_CLONES)
-    assert arm.startswith(f"error: {REAL_CLONES}: main_arm: 'qwen2.5-coder-1.5b/from_spec' is not among the arms of 03")
-    assert file == f"error: {REAL_CLONES}: benchmarks: none.jsonl does not exist"
-    (line,) = say(f"{REAL_CLONES}:\n  benchmarks: [poj-104]\n", "notebook", REAL_CLONES)
-    assert line == f"error: {REAL_CLONES}: benchmarks: none is at hand; poj-104: set external to use it"
-
-
-def test_students_and_generators_of_real_benchmarks_are_checked(say: Callable[..., list[str]]) -> None:
-    profile = f"{REAL}:\n  mode: record\n  arm: gpt/function\n  frozen_model: no/such-model\n  encoder: none/such\n"
-    frozen, generator = say(profile, "notebook", REAL)
-    assert frozen.startswith(f"error: {REAL}: frozen model 'no/such-model' cannot be had")
-    assert generator.startswith(f"error: {REAL}: unknown generator 'gpt'")
-    assert len(say(f"{profile}  encoder_conditions: [C0]\n", "notebook", REAL)) == 3
 
 
 def test_points_of_a_sweep_share_what_is_checked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
