@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.cells import Measure, as_measure
+from llmexp_utils.contrasts import minus_controls
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.pair_metrics import F1, summarise
 from llmexp_utils.retrieval import MAP_AT_R, queries
+from llmexp_utils.series import ARM
 from llmexp_utils.statistics import bands, compare, holm
 
 CELL = ["student", "n_real", "condition"]
@@ -99,6 +101,44 @@ def retrieval_levels(rankings: Sequence[pd.DataFrame], draws: int, seed: int) ->
         found = bands(queries(rows), rng=np.random.default_rng(seed), metric=MAP_AT_R, by=CELL, draws=draws)
         tables.append(found.rename(columns={"estimate": "map_at_r"}).assign(benchmark=name))
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def arm_levels(faults: pd.DataFrame, main: str, draws: int, seed: int) -> pd.DataFrame:
+    """Who wrote the added faults: each arm's level, and its difference to C0, to C2 and to the main arm.
+
+    Parameters
+    ----------
+    faults : DataFrame
+        Of :func:`llmexp_utils.metrics.per_fault`: the series that compares arms, with the column ``benchmark``.
+    main : str
+        Name of the arm that others are compared with.
+    draws, seed : int
+        Of the bootstrap over problems.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``n_added``, ``condition``, ``arm`` (empty where no LLM wrote anything),
+        ``minus`` (``nothing``, ``C0``, ``C2`` or ``main``), ``estimate`` (of Top-1), ``low``, ``high``, ``p``,
+        ``p_holm`` (within a student, over all benchmarks), ``n_faults``, ``n_problems``, ``n_seeds``.
+    """
+    settings = ["student", "n_real", "n_added"]
+    faults = faults.assign(arm=["/".join(filter(None, row)) for row in faults[list(ARM)].itertuples(index=False)])
+    tables = []
+    for name, rows in faults.groupby("benchmark", sort=False):
+        options = {"rng": np.random.default_rng(seed), "draws": draws}
+        written = rows[rows.arm != ""]
+        found = [minus_controls(rows, arms=["condition", "arm"], **options)]
+        if {main} < set(written.arm):
+            by_arm = written.assign(condition=written.arm)
+            against = compare(by_arm, baseline=main, by=settings, arms=["condition", "arm"], **options)
+            found.append(against.assign(condition="C3", minus="main"))
+        tables.append(pd.concat(found, ignore_index=True).assign(benchmark=name))
+    table = pd.concat(tables, ignore_index=True)
+    for _, rows in table.groupby("student"):
+        table.loc[rows.index, "p_holm"] = holm(rows["p"])
+    columns = ["benchmark", *settings, "condition", "arm", "minus", "estimate", "low", "high", "p", "p_holm"]
+    return table[[*columns, "n_faults", "n_problems", "n_seeds"]]
 
 
 def differences(items: pd.DataFrame, draws: int, seed: int, metric: str | Measure = "top1") -> pd.DataFrame:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -25,11 +25,15 @@ from llmexp_utils.examples import Ranking, load_examples, shown_first
 from llmexp_utils.fault_benchmarks import FaultBenchmark, refuse_shared_texts, shorter, split_groups
 from llmexp_utils.fault_pool import Pooled, examples_of, mutants_of, plan_of, pool_of
 from llmexp_utils.gold_folder import Gold
-from llmexp_utils.grid import Repeats, grid_cells
+from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
 from llmexp_utils.injection import Arm
 from llmexp_utils.llm import model_identity
 from llmexp_utils.sandbox import Limits
 from llmexp_utils.select import Embed
+from llmexp_utils.train import Job
+
+if TYPE_CHECKING:
+    from llmexp_utils.notebook_params import RealBenchmarks
 
 FROZEN = ("humaneval", "humanevalpack-python")
 
@@ -40,8 +44,8 @@ class Choices:
 
     Attributes
     ----------
-    arm : Arm
-        Who injects faults, and how.
+    arms : tuple of Arm
+        Who injects faults, and how; first the arm of the grid.
     samples : int
         Answers a function.
     mutants : int
@@ -56,7 +60,7 @@ class Choices:
         See :func:`llmexp_utils.defects4j.load_defects4j`.
     """
 
-    arm: Arm
+    arms: tuple[Arm, ...]
     samples: int
     mutants: int
     max_lines: int
@@ -73,6 +77,13 @@ class Split:
     groups: Mapping[str, int]
     gold: pd.DataFrame
     rankings: Mapping[str, Ranking]
+
+
+class Jobs(NamedTuple):
+    """Training runs of one benchmark, of students (A) and (B)."""
+
+    grid: list[Job]
+    encoder: list[Job]
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def recordings_of(name: str, folder: Path) -> Path:
 def ask(split: Split, choices: Choices, recordings: Path, mode: str, base_url: str = "") -> pd.DataFrame:
     """Candidate frame of the benchmark's functions, from recordings or from the generator."""
     folder = recordings_of(split.benchmark.name, recordings)
-    return injection.answers_of([choices.arm], _plan(split, choices), folder, mode, base_url)
+    return injection.answers_of(choices.arms, _plan(split, choices), folder, mode, base_url)
 
 
 def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", gold: Gold | None = None) -> str:
@@ -123,19 +134,26 @@ def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", g
     counted. The prompts of other benchmarks show examples that are chosen by vectors of their faults: of those it is
     only seen whether any function has as many answers as are asked for.
     """
-    arm, folder = choices.arm, recordings_of(name, recordings)
+    folder = recordings_of(name, recordings)
     if name == EMBEDDED and gold:
         benchmark = _drawn(of_humaneval(gold.functions, gold.faults), choices)
         plan = _plan(Split(benchmark, gold.groups, gold.faults, gold.rankings), choices)
-        return "; ".join(f"{name}: {gap}" for gap in injection.missing([arm], plan, folder, base_url))
+        gaps = [str(gap) for gap in injection.missing(choices.arms, plan, folder, base_url)]
+    else:
+        gaps = [gap for arm in choices.arms if (gap := _unrecorded(arm, choices.samples, folder, base_url))]
+    return "; ".join(f"{name}: {gap}" for gap in gaps)
+
+
+def _unrecorded(arm: Arm, samples: int, folder: Path, base_url: str) -> str:
+    """What must be missing, as no function has as many answers as are asked for; empty otherwise."""
     book = book_of(arm.form, arm.generator, folder)
     model = model_identity(arm.generator, server_of(arm.generator, base_url))
     answers = Counter(book[key].get("task_id") for key in book if book[key].get("model") == model)
     most = max(answers.values(), default=0)
-    if most >= choices.samples:
+    if most >= samples:
         return ""
-    found = f"at most {most} of {choices.samples} answers a function" if most else "no answers"
-    return f"{name}: arm {arm.name}: {found} are in {book.path}"
+    found = f"at most {most} of {samples} answers a function" if most else "no answers"
+    return f"arm {arm.name}: {found} are in {book.path}"
 
 
 def _plan(split: Split, choices: Choices) -> injection.Plan:
@@ -155,6 +173,23 @@ def build_pool(
     real = set(split.benchmark.faults.fault_id)
     shown = [fault_id for fault_id in shown_first(split.rankings) if fault_id in real]
     return pool_of(split.benchmark, candidates, mutants, shown, limits, cache, embed)
+
+
+def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Sequence[Arm]) -> Jobs:
+    """All runs that the parameters of ``08_real_benchmarks`` ask of a benchmark; the first arm is that of the grid.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing to add in some fold, or a unit is in two splits.
+    """
+    pool, most = BenchmarkPool(pooled.faults, split.groups, pooled.shown, split.benchmark.name), max(p.n_real)
+    repeats, by_encoder = (Repeats(p.folds, [p.seed + one for one in seeds]) for seeds in (p.seeds, p.encoder_seeds))
+    cells = cells_of(pool, p.conditions, p.n_real, p.n_added, arms[0], repeats)
+    if len(arms) > 1:
+        cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
+    encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder)
+    return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells))
 
 
 def cells_of(
@@ -178,3 +213,19 @@ def cells_of(
             raise StudyError(f"{pool.name} has no faults for {condition} in some fold: raise samples or n_functions")
         found += grid_cells([condition], [0] if condition in REAL_FREE else sizes, added, arm, repeats)
     return found
+
+
+def cells_of_arms(pool: BenchmarkPool, arms: Sequence[Arm], n_real: int, n_added: int, repeats: Repeats) -> list[Cell]:
+    """Cells that compare arms under C3, with as many faults as every arm and the rules have in every fold.
+
+    Raises
+    ------
+    StudyError
+        If there are none.
+    """
+    counts = [available(pool, arm, repeats.folds) for arm in arms]
+    real = min(n_real, int(counts[0].real.min()))
+    added = min([n_added, *(int(has[["llm", "mutants"]].min().min()) for has in counts)])
+    if not added:
+        raise StudyError(f"{pool.name}: an arm, or the rules, have no fault in some fold: raise samples or n_functions")
+    return arm_cells(pool, arms, real, [added], arms[0], repeats)

@@ -22,14 +22,17 @@ from llmexp_utils.fault_benchmarks import FaultBenchmark
 from llmexp_utils.languages import language
 from llmexp_utils.sandbox import Job, Limits, run_programs
 from llmexp_utils.select import MAX_LINES, Embed, deduplicate, statistics
-from llmexp_utils.validate import FAILING, as_faults
+from llmexp_utils.validate import ARM, FAILING, as_faults
 
 EXAMPLE_LINES = 20  # longest function that a prompt shows: every request reads it
 UNTESTED = "untested"
 
 
 class Pooled(NamedTuple):
-    """The pool with its statistics, the funnel (``source, stage, count``), and ids of the faults that prompts show."""
+    """The pool with its statistics, the funnel, and ids of the faults that prompts show.
+
+    The funnel has ``source`` (an arm, or ``mutation``), ``stage`` and ``count``; copies are dropped within a source.
+    """
 
     faults: pd.DataFrame
     funnel: pd.DataFrame
@@ -94,7 +97,7 @@ def pool_of(
     benchmark : FaultBenchmark
         Functions (with or without tests) and real faults.
     candidates : DataFrame
-        Answers of a generator (:func:`llmexp_utils.injection.answers_of`).
+        Answers of one or more arms (:func:`llmexp_utils.injection.answers_of`).
     mutants : DataFrame
         See :func:`mutants_of`.
     shown : sequence of str
@@ -104,15 +107,15 @@ def pool_of(
     embed : callable
         Of :func:`llmexp_utils.select.statistics`.
     """
-    written, parts, rows = as_faults(candidates), [benchmark.faults], []
-    asked = {"llm": len(candidates), "mutation": len(mutants)}
-    for source, frame in (("llm", written), ("mutation", mutants)):
+    parts, rows = [benchmark.faults], []
+    arms = [(_name(arm), as_faults(answers), len(answers)) for arm, answers in candidates.groupby(ARM, sort=False)]
+    for source, frame, asked in [*arms, ("mutation", mutants, len(mutants))]:
         tested = _with_verdicts(frame, benchmark, limits, cache)
         failing = tested[tested.verdict.isin([*FAILING, UNTESTED])]
         pairs = zip(failing.correct, failing.code, strict=True)
         small = failing[[lines_touched(*pair) <= MAX_LINES for pair in pairs]]
         kept, _ = deduplicate(small, benchmark.faults, language(benchmark.language).tokens)
-        counts = {"made": asked[source], "parses and differs": len(frame), "compiles": _compiling(tested)}
+        counts = {"made": asked, "parses and differs": len(frame), "compiles": _compiling(tested)}
         counts |= {"fails its tests": len(failing), "small": len(small), "kept": len(kept)}
         if not benchmark.tested:  # nobody can say
             del counts["compiles"], counts["fails its tests"]
@@ -120,6 +123,10 @@ def pool_of(
         parts.append(kept)
     faults = statistics(pd.concat(parts, ignore_index=True), embed)
     return Pooled(faults, pd.DataFrame(rows, columns=["source", "stage", "count"]), list(shown))
+
+
+def _name(arm: tuple[str, ...]) -> str:
+    return "/".join(filter(None, arm))
 
 
 def _compiling(tested: pd.DataFrame) -> int:

@@ -221,6 +221,7 @@ class RealBenchmarks(Training, Reporting):
     mode: Literal["replay", "record"]
     base_url: str
     arm: ArmName
+    arms: Annotated[list[ArmName], Once]
     samples: Count
     mutants_per_function: Count
     max_lines: Count

@@ -189,13 +189,13 @@ def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gol
 
 def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) -> Iterator[str]:
     yield from _students(study, p, known)
-    arm = injection.parse_arm(p.arm)
+    arms = tuple(injection.parse_arm(arm) for arm in dict.fromkeys([p.arm, *p.arms]))
     if p.mode == "record":
-        yield from _serve([arm], p.base_url, known)
+        yield from _serve(arms, p.base_url, known)
         return
     usable = yield from _at_hand(study, p, benchmark_registry, known)
     numbers = (p.samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
-    choices = Choices(arm, *numbers, p.missing_code)
+    choices = Choices(arms, *numbers, p.missing_code)
     own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
     for name in usable:
         yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from llmexp_utils import benchmark_results
-from llmexp_utils.benchmark_study import BenchmarkPool, cells_of, recordings_of
+from llmexp_utils.benchmark_study import BenchmarkPool, cells_of, cells_of_arms, recordings_of
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
@@ -17,7 +17,7 @@ from llmexp_utils.injection import parse_arm
 from llmexp_utils.metrics import per_fault
 from llmexp_utils.sandbox import Limits
 
-ARM = parse_arm("made/line/uniform")
+ARM, OTHER = parse_arm("made/line/uniform"), parse_arm("other/line/uniform")
 N = 10
 
 
@@ -57,6 +57,15 @@ def embed(texts: list[str]) -> np.ndarray:
     return np.array([[1.0, len(text)] for text in texts])
 
 
+def of_two_arms(folder: Path):
+    """Both arms gave the same answers."""
+    same = answers().assign(generator="other")
+    same["candidate_id"] = same.candidate_id.str.replace("made", "other")
+    both = pd.concat([answers(), same], ignore_index=True)
+    mutants = mutants_of(made(), 2, 0)
+    return pool_of(made(), both, mutants, [], Limits(cpu=1), folder / "verdicts.jsonl", embed)
+
+
 def pooled(benchmark: FaultBenchmark, folder: Path):
     mutants = mutants_of(benchmark, 2, 0)
     return pool_of(benchmark, answers(), mutants, [], Limits(cpu=1), folder / "verdicts.jsonl", embed)
@@ -64,7 +73,7 @@ def pooled(benchmark: FaultBenchmark, folder: Path):
 
 def test_tests_decide_where_there_are_some(tmp_path: Path) -> None:
     found = pooled(made("def check(c):\n    assert c(3) == (3 + {n}) * 2\n"), tmp_path)
-    counts = found.funnel[found.funnel.source == "llm"].set_index("stage")["count"].to_dict()
+    counts = found.funnel[found.funnel.source == ARM.name].set_index("stage")["count"].to_dict()
     # T/0 adds nothing, so its "fault" passes too
     assert counts == {
         "made": 30,
@@ -79,8 +88,30 @@ def test_tests_decide_where_there_are_some(tmp_path: Path) -> None:
 
 def test_without_tests_the_harmless_are_kept_and_the_funnel_says_less(tmp_path: Path) -> None:
     found = pooled(made(), tmp_path)
-    counts = found.funnel[found.funnel.source == "llm"].set_index("stage")["count"].to_dict()
+    counts = found.funnel[found.funnel.source == ARM.name].set_index("stage")["count"].to_dict()
     assert counts == {"made": 30, "parses and differs": 30, "small": 30, "kept": 20}
+
+
+def test_a_copy_of_another_arms_fault_is_a_fault_of_both_arms(tmp_path: Path) -> None:
+    found = of_two_arms(tmp_path)
+    kept = found.funnel[found.funnel.stage == "kept"].set_index("source")["count"].to_dict()
+    assert kept.pop("mutation") and kept == {ARM.name: 20, OTHER.name: 20}
+
+
+def test_arms_are_compared_with_as_many_faults_each(tmp_path: Path) -> None:
+    found = of_two_arms(tmp_path)
+    few = found.faults[(found.faults.generator != OTHER.generator) | found.faults.fault_id.str.endswith("2")]
+    pool = BenchmarkPool(few, {f"T/{n}": n % 5 for n in range(N)}, [], "made")
+    cells = cells_of_arms(pool, [ARM, OTHER], 1000, 1000, Repeats([0, 1], [0]))
+    assert {(cell.condition, cell.arm.generator) for cell in cells if cell.condition == "C3"} == {
+        ("C3", "made"),
+        ("C3", "other"),
+    }
+    assert {cell.condition: cell.n_added for cell in cells} == {"C0": 0, "C2": 6, "C3": 6}
+    assert {(cell.n_real, cell.series) for cell in cells} == {(6, "arm")}
+    none = BenchmarkPool(few[few.source != "mutation"], pool.groups, [], "made")
+    with pytest.raises(StudyError, match="made: an arm, or the rules, have no fault in some fold"):
+        cells_of_arms(none, [ARM, OTHER], 8, 8, Repeats([0], [0]))
 
 
 def test_cells_take_what_the_smallest_fold_has(tmp_path: Path) -> None:
@@ -136,3 +167,15 @@ def test_results_by_benchmark_have_known_answers() -> None:
     assert found.estimate["one", "C3", "C0"] == found.estimate["one", "C3", "C2"] == 1.0
     assert found.p_holm["one", "C3", "C0"] < 0.1 and found.p_holm["two", "C3", "C0"] == 1.0
     assert set(found.reset_index().minus) == {"C0", "C2"} and (found.n_faults == 8).all()
+
+
+def test_authors_are_compared_with_the_controls_and_with_the_main_arm() -> None:
+    frame = predictions().assign(form="line", policy="uniform", generator="made")
+    frame.loc[frame.condition != "C3", ["generator", "form", "policy"]] = ""
+    worse = frame[frame.condition == "C3"].assign(generator="other", scores=[[1.0, 0.0, 0.0, 0.0]] * 16)
+    faults = per_fault(pd.concat([frame, worse], ignore_index=True))
+    found = benchmark_results.arm_levels(faults, ARM.name, 200, 0).set_index(["benchmark", "minus", "arm"]).estimate
+    assert found["one", "nothing", ARM.name] == 1.0 and found["one", "nothing", OTHER.name] == 0.0
+    assert found["one", "C0", ARM.name] == found["one", "C2", ARM.name] == 1.0
+    assert found["one", "main", OTHER.name] == -1.0 and found["two", "main", OTHER.name] == 0.0
+    assert ("one", "main", ARM.name) not in found.index

@@ -13,7 +13,8 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.study import Study, open_study
 from llmexp_utils.sweep import Point, points_of
 
-PAIRS, REAL = "06_finetune_clone_detection", "08_real_benchmarks"
+PAIRS, REAL, REAL_PAIRS = "06_finetune_clone_detection", "08_real_benchmarks", "09_real_clones"
+PAIR_SOURCES = ["condefects", "humaneval-x-java", "bigclonebench", "poj-104"]
 STUDENTS = ["codebert-base", "graphcodebert-base", "unixcoder-base", "codet5-base"]
 
 CHAT = [
@@ -70,7 +71,11 @@ def test_the_sweep_has_every_generator_student_benchmark_condition_and_seed(
     axes = [[f"{name}/from_spec" for name in models], named, ["C0", "C2", "C3", "C4"], range(5)]
     swept = [(p.main_arm, p.encoder, *p.encoder_conditions, *p.encoder_seeds) for p in pairs]
     assert len(swept) == 8 * 4 * 4 * 5 == 640 and set(swept) == set(product(*axes))
-    assert len(points) == 3840 + 640
+    elsewhere = [point.study.params[REAL_PAIRS] for point in points if point.notebook == REAL_PAIRS]
+    axes.insert(2, PAIR_SOURCES)
+    swept = [(p.main_arm, p.encoder, *p.benchmarks, *p.encoder_conditions, *p.encoder_seeds) for p in elsewhere]
+    assert len(swept) == 4 * 640 and set(swept) == set(product(*axes))
+    assert len(points) == 3840 + 5 * 640
 
 
 def test_points_replay_and_write_nowhere_twice(points: list[Point]) -> None:

@@ -17,7 +17,7 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
 ) -> None:
     advice = "set `mode: record` to ask for them, or go back to the committed parameters"
     book = tmp_path / "data/recordings/line_qwen2.5-coder-0.5b.jsonl"
-    profile = f"{REAL}:\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
+    profile = f"{REAL}:\n  arms: []\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
     (tmp_path / "mine.jsonl").touch()
     (tmp_path / "defects4j").mkdir()
     (tmp_path / "defects4j" / "single_function_repair.json").touch()
@@ -32,10 +32,13 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
     (tmp_path / "data/recordings/defects4j" / book.name).unlink()
     lines = say(f"{profile}  external: true\n", "notebook", REAL)
     assert lines == [
-        f"error: {REAL}: humaneval: arm {ARM}: 40 of 40 answers are not in data/recordings/{book.name}: {advice}",
+        f"error: {REAL}: humaneval: arm {ARM}: 30 of 30 answers are not in data/recordings/{book.name}: {advice}",
         f"error: {REAL}: defects4j: arm {ARM}: no answers are in data/recordings/defects4j/{book.name}: {advice}",
         own.replace("no answers", "at most 1 of 2 answers a function"),
     ]
+    larger = "arm qwen2.5-coder-1.5b/line/uniform: no answers are in data/recordings/mine/line_qwen2.5-coder-1.5b.jsonl"
+    (line,) = say(f"{REAL}:\n  benchmarks: [mine.jsonl]\n", "notebook", REAL)
+    assert line.endswith(f"; mine.jsonl: {larger}: {advice}"), "every arm is looked for"
     (line,) = say(f"{REAL}:\n  benchmarks: [none.jsonl]\n", "notebook", REAL)
     assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist"
     (line,) = say(f"{REAL}:\n  benchmarks: [defects4j]\n", "notebook", REAL)
