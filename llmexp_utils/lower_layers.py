@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LAYERS = 16
+DEEPEST = 200  # blocks; the largest open models have about 130
 BLOCKS = ("layers", "h")  # what builds call their blocks, and the norm after them
 NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f")
 SAMPLE = "def f(a, b):\n    while a < b:\n        a = a * 2\n    return a\n"
@@ -31,7 +32,8 @@ def load_lower_layers(source: str | Path, layers: int = LAYERS) -> tuple[PreTrai
     """Load the embedding and the first decoder blocks of a causal language model.
 
     The first call reads the whole model (about a minute and 3 GB of memory for half a billion parameters) and
-    keeps a float16 copy of what is needed in the user's cache folder; later calls read that copy.
+    keeps a float16 copy of what is needed in the user's cache folder; later calls read that copy, and fewer blocks are
+    cut from it.
 
     Parameters
     ----------
@@ -63,14 +65,25 @@ def lower_layers_folder(source: str | Path, layers: int = LAYERS) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
             if not folder.exists():  # another process may have been first
-                _extract(Path(source), layers, folder)
+                _extract(_deeper_copy(Path(source), layers) or Path(source), layers, folder)
     return folder
 
 
 def model_id(source: str | Path, layers: int = LAYERS) -> str:
     """Name of a cut model: changes with the weights, the number of blocks and the library that reads them."""
-    parts = f"{_content_hash(Path(source))} {layers} {metadata.version('transformers')}"
+    return _id(_content_hash(Path(source)), layers)
+
+
+def _id(content: str, layers: int) -> str:
+    parts = f"{content} {layers} {metadata.version('transformers')}"
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
+
+
+def _deeper_copy(source: Path, layers: int) -> Path | None:
+    """A copy with more blocks, if one is there: it has the same weights, and is read in seconds."""
+    content, folder = _content_hash(source), cache_dir() / "lower_layers"
+    deeper = (folder / _id(content, depth) for depth in range(layers + 1, DEEPEST))
+    return next((copy for copy in deeper if copy.exists()), None)
 
 
 def _content_hash(source: Path) -> str:

@@ -70,6 +70,18 @@ def test_copy_is_made_once_and_left_complete(source, cache, monkeypatch):
     assert not [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
 
 
+def test_fewer_blocks_are_cut_from_the_copy_and_are_the_same(source, cache, tmp_path, monkeypatch):
+    lower_layers.lower_layers_folder(source, 2)
+    extract, read = lower_layers._extract, []
+    monkeypatch.setattr(lower_layers, "_extract", lambda *given: read.append(given[0]) or extract(*given))
+    few = lower_layers.lower_layers_folder(source, 1)
+    assert read == [few.parent / lower_layers.model_id(source, 2)]
+    monkeypatch.setenv("LLMEXP_CACHE_DIR", str(tmp_path / "elsewhere"))
+    whole = lower_layers.lower_layers_folder(source, 1)
+    assert read[1] == source and whole.name == few.name
+    assert (whole / "model.safetensors").read_bytes() == (few / "model.safetensors").read_bytes()
+
+
 def test_interrupted_copy_leaves_nothing(source, cache, monkeypatch):
     from transformers import PreTrainedTokenizerFast
 

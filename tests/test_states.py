@@ -66,6 +66,10 @@ def test_states_of_a_real_decoder_are_read_once(tmp_path, cache, monkeypatch):
     first = line_states_of(codes, [correct] * 3, tmp_path / "cache", reader, workers=1, progress=False)
     assert [one.shape[0] for one in first] == [2, 2, 2]
     assert not np.array_equal(first[0][1], first[1][1])
+    monkeypatch.setattr(states, "FUNCTIONS_A_TASK", 2)
+    two = line_states_of(codes, [correct] * 3, tmp_path / "two", reader, workers=2, progress=False)
+    for one, other in zip(two, first, strict=True):
+        np.testing.assert_array_equal(one, other)
     monkeypatch.setattr(states, "_read", lambda *args: pytest.fail("read twice"))
     again = line_states_of(codes[::-1], [correct] * 3, tmp_path / "cache", reader, workers=1, progress=False)
     for one, other in zip(again[::-1], first, strict=True):
