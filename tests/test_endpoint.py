@@ -45,7 +45,7 @@ def rows(path):
 
 def test_a_thousand_calls_of_which_a_third_fail_leave_the_recordings_of_a_clean_run(tmp_path):
     wanted = requests(1000)
-    access = Access(concurrency=16, request_seconds=1.0, backoff=0.02, attempts=20)
+    access = Access(concurrency=32, request_seconds=1.0, backoff=0.02, attempts=20)
     with serving() as (url, _):
         assert recorded(url, tmp_path / "clean.jsonl", wanted) == 1000
     with serving(fault=seeded(0.3), hang=1.3) as (url, handler):
