@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -98,8 +99,9 @@ def pool_of(
         }
     )
     added = programs[programs.source != "gold"]
+    without_name = cache(neutral_names)  # a canonical solution stands beside each of its clones
     named = {
-        side: [neutral_names(code, entry_points[task]) for code, task in zip(added[side], added.task_id, strict=True)]
+        side: [without_name(code, entry_points[task]) for code, task in zip(added[side], added.task_id, strict=True)]
         for side in ("code", "correct")
     }
     both = pd.concat([statistics(real, embed), added.assign(**named)], ignore_index=True)

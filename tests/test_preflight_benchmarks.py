@@ -32,7 +32,7 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
     (tmp_path / "data/recordings/defects4j" / book.name).unlink()
     lines = say(f"{profile}  external: true\n", "notebook", REAL)
     assert lines == [
-        f"error: {REAL}: humaneval: arm {ARM}: 30 of 30 answers are not in data/recordings/{book.name}: {advice}",
+        f"error: {REAL}: humaneval: arm {ARM}: 20 of 20 answers are not in data/recordings/{book.name}: {advice}",
         f"error: {REAL}: defects4j: arm {ARM}: no answers are in data/recordings/defects4j/{book.name}: {advice}",
         own.replace("no answers", "at most 1 of 2 answers a function"),
     ]

@@ -15,7 +15,7 @@ import pytest
 
 from llmexp_utils.sandbox import Boundary
 
-KILLS = 20
+KILLS = 15
 LONGEST = 2.0
 SCRIPT = """
 import sys
