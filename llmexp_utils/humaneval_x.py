@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from llmexp_utils import humaneval_java, humanevalpack, java
-from llmexp_utils.benchmarks import load_groups
+from llmexp_utils.benchmarks import Function, load_groups
 from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import gold_dir
 from llmexp_utils.pinned import PinnedFile
 from llmexp_utils.program_pairs import program_pairs
+from llmexp_utils.sandbox import Job
 
 NAME, N_PROBLEMS = "humaneval-x-java", 164
 PUBLISHED = PinnedFile(
@@ -82,24 +84,48 @@ def load_humaneval_x(path: Path, sizes: Sizes) -> CloneBenchmark:
 
 def _programs(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Correct and faulty methods of both authors, without their names, and how many problems were matched."""
-    solutions = {task_id: java.normalise(text).code for task_id, text in read_solutions(path).items()}
+    solutions = _solutions(path)
     faulty = humanevalpack.load_java(humanevalpack.find_local("java")).faults.set_index("task_id").code
     other = humaneval_java.load_humaneval_java(humaneval_java.find_humaneval_java())
-    wrong, owners = other.faults.set_index("task_id").code, _owners(solutions)
-    rows, matched = [], 0
-    for function in other.functions:
-        names = [name for name in java.names_in_order(function.code) if _plain(name) in owners]
-        if not names:
-            continue
-        task_id, its_name = owners[_plain(names[0])]
-        matched += 1
+    wrong = other.faults.set_index("task_id").code
+    rows, matched = [], _matched(other.functions, solutions)
+    for function, name, task_id, its_name in matched:
         both = [("x", its_name, True, solutions[task_id]), ("x", its_name, False, faulty[task_id])]
-        both.append(("java", names[0], True, function.code))
-        both += [("java", names[0], False, wrong[function.task_id])] if function.task_id in wrong.index else []
-        rows += [(task_id, by, correct, java.neutral_names(code, name)) for by, name, correct, code in both]
+        both.append(("java", name, True, function.code))
+        both += [("java", name, False, wrong[function.task_id])] if function.task_id in wrong.index else []
+        rows += [(task_id, by, correct, java.neutral_names(code, own)) for by, own, correct, code in both]
     frame = pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code"])
-    facts = {"HumanEval-X": len(solutions), "HumanEval-Java": len(other.functions), "matched by name": matched}
+    facts = {"HumanEval-X": len(solutions), "HumanEval-Java": len(other.functions), "matched by name": len(matched)}
     return frame.drop_duplicates(["task_id", "code"]).reset_index(drop=True), facts
+
+
+def jobs_of_clones(path: Path) -> list[Job]:
+    """HumanEval-Java's solutions as programs for HumanEvalPack's tests, under the names that these call.
+
+    One that passes is a clone by the tests of a third hand. One that does not compile, or fails, need not be wrong:
+    many take or return other types (an array for a list), and some call helpers that are not with them.
+    """
+    functions = {one.task_id: one for one in humanevalpack.load_java(humanevalpack.find_local("java")).functions}
+    other = humaneval_java.load_humaneval_java(humaneval_java.find_humaneval_java())
+    jobs = []
+    for clone, name, task_id, its_name in _matched(other.functions, _solutions(path)):
+        function = functions[task_id]
+        program = function.program(java.renamed(clone.code, {name: its_name}))
+        jobs.append(Job(task_id, program, function.test, function.entry_point, "java"))
+    return jobs
+
+
+def _solutions(path: Path) -> dict[str, str]:
+    return {task_id: java.normalise(text).code for task_id, text in read_solutions(path).items()}
+
+
+def _matched(functions: Sequence[Function], solutions: Mapping[str, str]) -> list[tuple[Function, str, str, str]]:
+    """Each of HumanEval-Java's functions that has a counterpart: it, its method, the problem, the method there."""
+    owners, found = _owners(solutions), []
+    for function in functions:
+        names = [name for name in java.names_in_order(function.code) if _plain(name) in owners]
+        found += [(function, names[0], *owners[_plain(names[0])])] if names else []
+    return found
 
 
 def _owners(solutions: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ packages, so the author's line breaks stay: normal form is without comments and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -117,9 +117,12 @@ def neutral_names(code: str, entry_point: str) -> str:
     >>> neutral_names("int twice(int x) { return x + this.twice(0); }", "twice")
     'int program(int x) { return x + this.program(0); }'
     """
-    names = names_in_order(code)
-    helpers = [name for name in names if name != entry_point]
-    new = {entry_point: "program"} | {name: f"helper{number}" for number, name in enumerate(helpers)}
+    helpers = [name for name in names_in_order(code) if name != entry_point]
+    return renamed(code, {entry_point: "program"} | {name: f"helper{number}" for number, name in enumerate(helpers)})
+
+
+def renamed(code: str, new: Mapping[str, str]) -> str:
+    """Methods under the names that ``new`` gives them, wherever they are called."""
     data, shift = bytearray(code.encode()), len(OPEN.encode())
     for node in reversed(list(_leaves(parse(code)))):
         text = node.text.decode()
