@@ -41,6 +41,7 @@ def execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], root:
         If a cell raises or the kernel dies.
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # optional to jsonschema; compiles a grammar for seconds
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what ends a run is raised, and told once
     import papermill
     from nbclient.exceptions import DeadKernelError
 
