@@ -12,6 +12,7 @@ import pandas as pd
 
 from llmexp_utils.cells import Measure, as_measure
 from llmexp_utils.contrasts import minus_controls
+from llmexp_utils.injection import Arm
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.pair_metrics import F1, summarise
 from llmexp_utils.retrieval import MAP_AT_R, queries
@@ -123,7 +124,7 @@ def arm_levels(faults: pd.DataFrame, main: str, draws: int, seed: int) -> pd.Dat
         ``p_holm`` (within a student, over all benchmarks), ``n_faults``, ``n_problems``, ``n_seeds``.
     """
     settings = ["student", "n_real", "n_added"]
-    faults = faults.assign(arm=["/".join(filter(None, row)) for row in faults[list(ARM)].itertuples(index=False)])
+    faults = faults.assign(arm=[Arm(*row).name for row in faults[list(ARM)].itertuples(index=False)])
     tables = []
     for name, rows in faults.groupby("benchmark", sort=False):
         options = {"rng": np.random.default_rng(seed), "draws": draws}

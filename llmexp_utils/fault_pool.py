@@ -108,8 +108,9 @@ def pool_of(
         Of :func:`llmexp_utils.select.statistics`.
     """
     parts, rows = [benchmark.faults], []
-    arms = [(_name(arm), as_faults(answers), len(answers)) for arm, answers in candidates.groupby(ARM, sort=False)]
-    for source, frame, asked in [*arms, ("mutation", mutants, len(mutants))]:
+    by_arm = candidates.groupby(ARM, sort=False)
+    written = [(injection.Arm(*arm).name, as_faults(answers), len(answers)) for arm, answers in by_arm]
+    for source, frame, asked in [*written, ("mutation", mutants, len(mutants))]:
         tested = _with_verdicts(frame, benchmark, limits, cache)
         failing = tested[tested.verdict.isin([*FAILING, UNTESTED])]
         pairs = zip(failing.correct, failing.code, strict=True)
@@ -123,10 +124,6 @@ def pool_of(
         parts.append(kept)
     faults = statistics(pd.concat(parts, ignore_index=True), embed)
     return Pooled(faults, pd.DataFrame(rows, columns=["source", "stage", "count"]), list(shown))
-
-
-def _name(arm: tuple[str, ...]) -> str:
-    return "/".join(filter(None, arm))
 
 
 def _compiling(tested: pd.DataFrame) -> int:
