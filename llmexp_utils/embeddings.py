@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Pooling = Literal["mean", "cls"]
 MAX_TOKENS = 512
+PIECE = 256  # texts that are tokens at the same time: memory must not grow by all of them
 
 
 def embed_with_encoder(
@@ -130,7 +131,9 @@ def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarra
 
     tokenizer, model = _load(folder)
     limit = min(MAX_TOKENS, tokenizer.model_max_length)
-    inputs = [tokenizer(code, truncation=True, max_length=limit, return_tensors="pt") for code in codes]
+
+    def tokens_of(code: str) -> BatchEncoding:
+        return tokenizer(code, truncation=True, max_length=limit, return_tensors="pt")
 
     def vector(tokens: BatchEncoding) -> np.ndarray:
         with torch.inference_mode():
@@ -138,10 +141,13 @@ def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarra
         return (states[0] if pooling == "cls" else states.mean(dim=0)).float().cpu().numpy()
 
     result = np.zeros((len(codes), model.config.hidden_size), dtype=np.float32)
-    with one_thread(), ThreadPoolExecutor(cores()) as pool:
-        vectors = pool.map(vector, inputs)
-        for row, found in enumerate(tqdm(vectors, desc="embedding", unit="text", total=len(codes), disable=not codes)):
-            result[row] = found
+    bar = tqdm(desc="embedding", unit="text", total=len(codes), disable=not codes)
+    with one_thread(), bar, ThreadPoolExecutor(cores()) as pool:
+        for start in range(0, len(codes), PIECE):
+            inputs = map(tokens_of, codes[start : start + PIECE])  # here: a tokenizer is not for several threads
+            for row, found in enumerate(pool.map(vector, inputs), start):
+                result[row] = found
+                bar.update()
     return result
 
 

@@ -51,6 +51,13 @@ def test_vectors_are_the_mean_or_the_first_token(encoder: Path) -> None:
         np.testing.assert_allclose(first[row], states[0], atol=1e-5)
 
 
+def test_many_texts_are_embedded_piece_by_piece(encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [f"return {'a ' * n}" for n in range(1, 8)]
+    expected = embed_with_encoder(codes, encoder)
+    monkeypatch.setattr(embeddings, "PIECE", 3)
+    np.testing.assert_array_equal(embed_with_encoder(codes, encoder), expected)
+
+
 def test_a_text_has_the_same_bytes_whatever_is_embedded_with_it() -> None:
     folder = fetch("all-MiniLM-L6-v2")  # a real one: the sizes of the tiny encoder hide differences
     codes = [f"def f(x):\n{'    x += 1' * lines}\n    return x" for lines in (1, 9, 2, 30, 5)]
