@@ -70,7 +70,7 @@ SOURCES = {
     "condefects": Source(
         condefects.find_condefects,
         condefects_faults.load_condefects,
-        "put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects",
+        condefects.ADVICE,
     ),
 }
 

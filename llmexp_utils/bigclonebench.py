@@ -14,25 +14,26 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, normal_form
-from llmexp_utils.codexglue import DOWNLOAD, find, from_hub, json_lines
+from llmexp_utils.codexglue import find, from_hub, json_lines
 from llmexp_utils.errors import StudyError
 from llmexp_utils.languages import language
 from llmexp_utils.pairs import COLUMNS, described
+from llmexp_utils.pinned import fetching
 
-NAME = "bigclonebench"
+NAME = FOLDER = "bigclonebench"
 N_PAIRS = {"train": 901_028, "dev": 415_416, "test": 415_416}
 FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 METHODS = "data.jsonl"
 HUB, HUB_COLUMNS = "google/code_x_glue_cc_clone_detection_big_clone_bench", ["id1", "id2", "func1", "func2", "label"]
 ADVICE = (
-    "put data.jsonl, train.txt, valid.txt and test.txt of CodeXGLUE's Clone-detection-BigCloneBench into "
-    f"LLMEXP_DATA_DIR as bigclonebench, or `{DOWNLOAD.format(HUB, NAME)}`"
+    f"{fetching(FOLDER)}, or put data.jsonl, train.txt, valid.txt and test.txt of CodeXGLUE's "
+    f"Clone-detection-BigCloneBench into LLMEXP_DATA_DIR as {FOLDER}"
 )
 
 
 def find_bigclonebench() -> Path | None:
     """Folder in ``LLMEXP_DATA_DIR``; None without it."""
-    return find(NAME, METHODS)
+    return find(FOLDER, METHODS)
 
 
 def load_bigclonebench(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenchmark:

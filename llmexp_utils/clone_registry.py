@@ -63,7 +63,7 @@ SOURCES = {
     "condefects": Source(
         condefects.find_condefects,
         lambda path, sizes, embed: load_condefects(path, sizes),
-        "put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects",
+        condefects.ADVICE,
     ),
     humaneval_x.NAME: Source(
         humaneval_x.find_humaneval_x,

@@ -13,7 +13,6 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import data_dir
 
 HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
-DOWNLOAD = "hf download {} --repo-type dataset --local-dir $LLMEXP_DATA_DIR/{}"
 
 
 def find(name: str, file: str) -> Path | None:

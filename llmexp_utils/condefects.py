@@ -21,9 +21,14 @@ from llmexp_utils.code import CodeError, normalise, parse, tokens
 from llmexp_utils.errors import StudyError
 from llmexp_utils.freshness import modules_hash
 from llmexp_utils.paths import atomic_write, cache_dir, data_dir
+from llmexp_utils.pinned import fetching
 from llmexp_utils.program_pairs import program_pairs
 from llmexp_utils.series import EXTERNAL_PAIRS
 
+REPOSITORY, COMMIT = "appmlk/ConDefects", "43f0834a82c5e3bc4516c079fe7765f63b1a15cd"
+ADVICE = (
+    f"{fetching('condefects')}, or put a clone of {REPOSITORY}, commit {COMMIT[:7]}, into LLMEXP_DATA_DIR as condefects"
+)
 TASK = re.compile(r"abc(22[1-9]|2[3-9]\d|300)_[a-h]")
 CORRECT, FAULTY = "correctVersion.py", "faultyVersion.py"
 PROGRAMS_SHA256 = "e6fa4d2e461d460920d6ec6b30952cd7aa96bfb77d23619fa27208f41dc447a5"
@@ -34,7 +39,7 @@ MAX_TOKENS = 400
 
 
 def find_condefects() -> Path | None:
-    """Folder of the tasks in ``LLMEXP_DATA_DIR``; None without it, as no hub has the data: clone the repository."""
+    """Folder of the tasks in ``LLMEXP_DATA_DIR``; None without it."""
     folder = data_dir()
     tasks = folder / "condefects" / "Code" if folder else None
     return tasks if tasks and tasks.is_dir() else None
@@ -71,7 +76,7 @@ def verify(folder: Path) -> str:
     if content != PROGRAMS_SHA256:
         raise StudyError(
             f"{folder} is not ConDefects as it was published (wrong SHA-256 of the Python programs of abc221 to "
-            "abc300): put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects"
+            f"abc300): {ADVICE}"
         )
     return content
 

@@ -21,7 +21,9 @@ PUBLISHED = PinnedFile(
     folder="defects4j",
     name="single_function_repair.json",
     sha256="1f5bd440d2fa7f8f1ec36f6f3a248012957303fce8f0f393496df0a1813c3015",
-    source="vinci-grape/ThinkRepair, commit 98689fc",
+    repository="vinci-grape/ThinkRepair",
+    commit="98689fcfa3dcd46c48435ccc9be4aa8b6c1c19ac",
+    path="Datasets/D4J/single_function_repair.json",
 )
 N_FAULTS, N_WITHOUT_CODE = 483, 53
 BRACES = {"{", "}", "};", "});"}
@@ -29,7 +31,7 @@ Rule = Literal["next", "drop"]
 
 
 def find_defects4j() -> Path | None:
-    """File in ``LLMEXP_DATA_DIR``; None without it: no hub has the data."""
+    """File in ``LLMEXP_DATA_DIR``; None without it."""
     return PUBLISHED.find()
 
 

@@ -35,7 +35,7 @@ EXTERNAL = {
     ),
     "06_finetune_clone_detection": External(
         "ConDefects",
-        "put a clone of appmlk/ConDefects, commit 43f0834, into LLMEXP_DATA_DIR as condefects",
+        condefects.ADVICE,
         condefects.find_condefects,
         condefects.find_condefects,
         condefects.local_hash,

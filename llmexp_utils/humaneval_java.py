@@ -20,13 +20,15 @@ PUBLISHED = PinnedFile(
     folder="humaneval_java",
     name="humaneval-java-sf.json",
     sha256="dd009268cb3fe724ea6c727ad33604f613b975bf4454c79746767fa9c08a82f8",
-    source="ASSERT-KTH/human-eval-java, commit c01484f",
+    repository="ASSERT-KTH/human-eval-java",
+    commit="c01484f754b0b0fd4869b0f923f0d55d39ebd861",
+    path="humaneval-java-sf.json",
 )
 N_FAULTS = 163
 
 
 def find_humaneval_java() -> Path | None:
-    """File in ``LLMEXP_DATA_DIR``; None without it: no hub has the data."""
+    """File in ``LLMEXP_DATA_DIR``; None without it."""
     return PUBLISHED.find()
 
 

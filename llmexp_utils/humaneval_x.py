@@ -27,10 +27,12 @@ from llmexp_utils.sandbox import Job
 NAME, N_PROBLEMS = "humaneval-x-java", 164
 PUBLISHED = PinnedFile(
     "HumanEval-X in Java",
-    "humaneval_x",
-    "humaneval_java.jsonl.gz",
-    "276f36db2eb7aeb864f36a19a2f4e1bb2460fb6e22ff100f0b5bedabe3799967",
-    "THUDM/CodeGeeX, commit 2838420",
+    folder="humaneval_x",
+    name="humaneval_java.jsonl.gz",
+    sha256="276f36db2eb7aeb864f36a19a2f4e1bb2460fb6e22ff100f0b5bedabe3799967",
+    repository="THUDM/CodeGeeX",
+    commit="2838420b7b4492cf3d16bce5320e26e65960c9e2",
+    path="codegeex/benchmark/humaneval-x/java/data/humaneval_java.jsonl.gz",
 )
 ADVICE = f"{PUBLISHED.advice}, and the files of humaneval-java and humanevalpack-java as well"
 

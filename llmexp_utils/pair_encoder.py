@@ -35,7 +35,7 @@ class PairScores(NamedTuple):
 
 
 class PairClassifier(nn.Module):
-    """Encoder, mean over the tokens, dropout, and a linear layer to the logit of a pair.
+    """Encoder, mean over the tokens of all windows, dropout, and a linear layer to the logit of a pair.
 
     The mean serves T5 as well, which has no first token, and is what the embedded encoder was pretrained for.
 
@@ -44,7 +44,7 @@ class PairClassifier(nn.Module):
     backbone : PreTrainedModel
         Any encoder whose output has ``last_hidden_state``.
     head : {"cross", "bi"}
-        One text a pair, or one a function.
+        Texts with both functions, or of one function each.
     dropout : float
         Probability of dropping a feature of a pair in training.
     """
@@ -60,6 +60,7 @@ class PairClassifier(nn.Module):
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
+        owners: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
         targets: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
@@ -69,6 +70,8 @@ class PairClassifier(nn.Module):
         ----------
         input_ids, attention_mask, token_type_ids : Tensor, shape (texts, tokens)
             Texts of the pairs; with ``bi`` those of all left functions, then those of all right ones.
+        owners : Tensor, shape (texts,)
+            Pair of each text, counted from 0 and in order; with ``bi`` its function, all left ones first.
         targets : Tensor, shape (pairs,), optional
             1 for clones, 0 for others.
 
@@ -79,8 +82,8 @@ class PairClassifier(nn.Module):
         """
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
-        mask = attention_mask[:, :, None]
-        features = (states * mask).sum(dim=1) / mask.sum(dim=1)
+        mask = attention_mask[:, :, None].to(states.dtype)
+        features = _of_owners((states * mask).sum(dim=1), owners) / _of_owners(mask.sum(dim=1), owners)
         if self.apart:
             u, v = features.chunk(2)
             features = torch.cat([torch.abs(u - v), u * v], dim=1)
@@ -92,7 +95,9 @@ class PairClassifier(nn.Module):
 
 def collate(items: Sequence[PairItem], pad: int) -> dict[str, torch.Tensor]:
     """Batch of pairs, padded to the longest of their texts (``pad`` = id of the padding token)."""
-    texts = [text for side in zip(*(item.texts for item in items), strict=True) for text in side]
+    readings = [texts for side in zip(*(item.sides for item in items), strict=True) for texts in side]
+    texts = [text for reading in readings for text in reading]
+    owners = [owner for owner, reading in enumerate(readings) for _ in reading]
     batch = {
         name: pad_sequence(
             [torch.tensor(text[name]) for text in texts],
@@ -101,7 +106,8 @@ def collate(items: Sequence[PairItem], pad: int) -> dict[str, torch.Tensor]:
         )
         for name in texts[0]
     }
-    return batch | {"targets": torch.tensor([float(item.label) for item in items])}
+    labels = torch.tensor([float(item.label) for item in items])
+    return batch | {"owners": torch.tensor(owners), "targets": labels}
 
 
 def train_and_score_pairs(
@@ -177,12 +183,12 @@ def _train_and_score(
     return PairScores(scores[1], scores[0])
 
 
-def truncated_share(pairs: pd.DataFrame, encoder: EncoderChoice | str = MINILM, head: Head = "cross") -> float:
-    """Share of all functions, of both sides of all pairs, that lose their end in the encoder's window."""
+def split_share(pairs: pd.DataFrame, encoder: EncoderChoice | str = MINILM, head: Head = "cross") -> float:
+    """Share of pairs that exceed the encoder's window and are read in several; nothing is cut."""
     choice = as_choice(encoder)
     _, tokenizer, window = load_encoder(choice)
     items = encode_pairs(pairs, tokenizer, window, head, choice.indent_tokens)
-    return float(np.mean([item.truncated / 2 for item in items]))
+    return float(np.mean([item.is_split for item in items]))
 
 
 def score_pairs(model: PairClassifier, items: Sequence[PairItem], pad: int, batch_size: int = 16) -> np.ndarray:
@@ -198,6 +204,12 @@ def score_pairs(model: PairClassifier, items: Sequence[PairItem], pad: int, batc
             batch.pop("targets")
             scores[chosen] = model(**{name: value.to(device) for name, value in batch.items()})["logits"].cpu().numpy()
     return scores
+
+
+def _of_owners(values: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
+    """Sums of the rows that belong together, shape (owners, ...)."""
+    count = int(owners[-1]) + 1
+    return values.new_zeros(count, *values.shape[1:]).index_add(0, owners, values)
 
 
 def _swapped(frame: pd.DataFrame) -> pd.DataFrame:

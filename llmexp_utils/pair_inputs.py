@@ -1,20 +1,21 @@
-"""A pair of functions as an encoder reads it: both in one text, or each in its own.
+"""A pair of functions as an encoder reads it: both in one text, or each in its own, in several texts if they are long.
 
-``cross``: both functions in the tokenizer's own format of a pair (``[CLS] left [SEP] right [SEP]`` and its kin). Of a
-pair that exceeds the window ends are cut, fairly: each function may have half of it, and what one does not need is the
-other's, so that a short one keeps all. ``bi``: each function in a text and a window of its own.
+``cross``: both functions in the tokenizer's own format of a pair (``[CLS] left [SEP] right [SEP]`` and its kin).
+``bi``: each function in texts of its own. What exceeds the window becomes several windows that overlap: nothing is cut.
+In ``cross`` each function may have half of the room, and what one does not need is the other's, so that a short one
+stands whole beside every window of a long one; of two long ones, windows at the same place stand together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.line_windows import with_indent
+from llmexp_utils.line_windows import OVERLAP, with_indent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,22 +30,33 @@ class PairItem:
 
     Attributes
     ----------
-    texts : tuple of dict
-        What the encoder takes, by name (``input_ids``, ...): one text with both functions, or one for each.
+    sides : tuple of tuple of dict
+        What the encoder takes, by name (``input_ids``, ...): the texts with both functions, or those of the left
+        function and those of the right one. A side has one text unless it exceeds the window.
     label : int
         1 for clones, 0 for others.
-    truncated : int
-        Number of functions of the pair that lost their end.
     """
 
-    texts: tuple[Text, ...]
+    sides: tuple[tuple[Text, ...], ...]
     label: int
-    truncated: int
 
     @property
     def size(self) -> int:
         """Length of the longest text in tokens: what a batch is padded to."""
-        return max(len(text["input_ids"]) for text in self.texts)
+        return max(len(text["input_ids"]) for side in self.sides for text in side)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether a function of the pair is read in several windows."""
+        return any(len(side) > 1 for side in self.sides)
+
+
+class Slot(NamedTuple):
+    """A place of a tokenizer's format: a token that the format adds, or (``token`` None) a function."""
+
+    token: int | None
+    side: int | None
+    kind: int  # its token type
 
 
 def encode_pairs(
@@ -68,44 +80,63 @@ def encode_pairs(
     Raises
     ------
     StudyError
-        If the head is unknown, or the tokenizer has no format of a pair.
+        If the head is unknown, the tokenizer has no format of a pair, or the window leaves no room for functions.
     """
     _check(tokenizer, head)
     sides = [list(pairs[side]) for side in ("left", "right")]
     if indent_tokens:
         sides = [["\n".join(map(with_indent, code.splitlines())) for code in side] for side in sides]
     groups = [sides] if head == "cross" else [[side] for side in sides]
-    tokenised = _tokenised if tokenizer.is_fast else _composed
-    texts = zip(*(tokenised(tokenizer, window, *group) for group in groups), strict=True)
-    return [
-        PairItem(tuple(text for text, _ in row), int(label), sum(truncated for _, truncated in row))
-        for row, label in zip(texts, pairs["label"], strict=True)
-    ]
+    texts = zip(*(_texts(tokenizer, window, group) for group in groups), strict=True)
+    return [PairItem(row, int(label)) for row, label in zip(texts, pairs["label"], strict=True)]
 
 
-def _tokenised(tokenizer: PreTrainedTokenizerBase, window: int, *sides: Sequence[str]) -> list[tuple[Text, int]]:
-    """Texts of one function each, or of two, and how many of their functions were cut."""
-    # The library's "longest_first" is the fair rule above.
-    encoded = tokenizer(*sides, truncation="longest_first", max_length=window, verbose=False)
-    whole = [tokenizer(side, add_special_tokens=False, verbose=False)["input_ids"] for side in sides]
-    found = []
-    for row in range(len(sides[0])):
-        origin = encoded.sequence_ids(row)  # side of each token; None for those that the format adds
-        truncated = sum(origin.count(side) < len(ids[row]) for side, ids in enumerate(whole))
-        found.append(({name: values[row] for name, values in encoded.items()}, truncated))
-    return found
+def _texts(tokenizer: PreTrainedTokenizerBase, window: int, sides: Sequence[list[str]]) -> list[tuple[Text, ...]]:
+    """Texts of each row: of one function, or of two."""
+    slots, typed = _format(tokenizer, len(sides))
+    room = window - sum(slot.token is not None for slot in slots)
+    if room < 2 * len(sides):
+        raise StudyError(f"window is {window}: it leaves no room for functions beside the tokens of the format")
+    ids = [tokenizer(side, add_special_tokens=False, verbose=False)["input_ids"] if side else [] for side in sides]
+    return [tuple(_filled(slots, pieces, typed) for pieces in _windows(row, room)) for row in zip(*ids, strict=True)]
 
 
-def _composed(tokenizer: PreTrainedTokenizerBase, window: int, *sides: Sequence[str]) -> list[tuple[Text, int]]:
-    """The same for a tokenizer that is no fast one: the format is RoBERTa's and BART's."""
-    first, end = tokenizer.cls_token_id, tokenizer.sep_token_id
-    found = []
-    for row in zip(*(tokenizer(list(side), add_special_tokens=False)["input_ids"] for side in sides), strict=True):
-        kept = [ids[:size] for ids, size in zip(row, _shares(list(map(len, row)), window - 2 * len(row)), strict=True)]
-        joined = [first, *kept[0], end, *(token for ids in kept[1:] for token in (end, *ids, end))]
-        truncated = sum(len(part) < len(ids) for part, ids in zip(kept, row, strict=True))
-        found.append(({"input_ids": joined, "attention_mask": [1] * len(joined)}, truncated))
-    return found
+def _format(tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[list[Slot], bool]:
+    """The tokenizer's format of one or two functions, and whether it has token types."""
+    if not tokenizer.is_fast:  # PLBART's own: its format is RoBERTa's and BART's
+        first, end = (Slot(token, None, 0) for token in (tokenizer.cls_token_id, tokenizer.sep_token_id))
+        return [first, Slot(None, 0, 0), end, *([end, Slot(None, 1, 0), end] if count == 2 else [])], False
+    probe = tokenizer(*["a"] * count, verbose=False)
+    typed = "token_type_ids" in probe
+    kinds = probe["token_type_ids"] if typed else [0] * len(probe["input_ids"])
+    places = zip(probe["input_ids"], probe.sequence_ids(0), kinds, strict=True)
+    slots = [Slot(token if side is None else None, side, kind) for token, side, kind in places]
+    # A function has one place, however many tokens the probe became.
+    return [slot for n, slot in enumerate(slots) if slot.side is None or slot not in slots[:n]], typed
+
+
+def _filled(slots: Sequence[Slot], pieces: Sequence[list[int]], typed: bool) -> Text:
+    """A text of the format with these pieces of functions."""
+    parts = [([slot.token] if slot.side is None else pieces[slot.side], slot.kind) for slot in slots]
+    ids = [token for tokens, _ in parts for token in tokens]
+    types = {"token_type_ids": [kind for tokens, kind in parts for _ in tokens]} if typed else {}
+    return {"input_ids": ids, "attention_mask": [1] * len(ids)} | types
+
+
+def _windows(functions: Sequence[list[int]], room: int) -> list[list[list[int]]]:
+    """Pieces of one or two functions that stand together: as many texts as the one with more windows has."""
+    shares = _shares(list(map(len, functions)), room)
+    pieces = [_pieces(ids, share) for ids, share in zip(functions, shares, strict=True)]
+    count = max(map(len, pieces))
+    return [[found[place * len(found) // count] for found in pieces] for place in range(count)]
+
+
+def _pieces(ids: list[int], size: int) -> list[list[int]]:
+    """Windows of ``size`` tokens that share a quarter with the one before; the last ends where the function ends."""
+    last = len(ids) - size
+    if last <= 0:
+        return [ids]
+    return [ids[start : start + size] for start in [*range(0, last, size - size // OVERLAP), last]]
 
 
 def _shares(sizes: list[int], room: int) -> list[int]:

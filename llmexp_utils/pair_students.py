@@ -75,11 +75,11 @@ class FineTunedPairs(FineTunedEncoder):
         scores = train_and_score_pairs(train, dev, test, **self.settings, seed=seed, output_dir=self.checkpoints)
         return scores.dev[:, None], scores.test[:, None]
 
-    def truncated_share(self, pairs: pd.DataFrame) -> float:
-        """Share of the functions of these pairs that lose their end in the encoder's window."""
-        from llmexp_utils.pair_encoder import truncated_share
+    def split_share(self, pairs: pd.DataFrame) -> float:
+        """Share of these pairs that are read in several windows of the encoder."""
+        from llmexp_utils.pair_encoder import split_share
 
-        return truncated_share(pairs, self.encoder, self.head)
+        return split_share(pairs, self.encoder, self.head)
 
 
 def vectors_of(

@@ -13,25 +13,26 @@ from pathlib import Path
 import pandas as pd
 
 from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, normal_form
-from llmexp_utils.codexglue import DOWNLOAD, find, from_hub, json_lines
+from llmexp_utils.codexglue import find, from_hub, json_lines
 from llmexp_utils.errors import StudyError
 from llmexp_utils.languages import language
+from llmexp_utils.pinned import fetching
 from llmexp_utils.program_pairs import program_pairs
 
-NAME = "poj-104"
+NAME, FOLDER = "poj-104", "poj104"
 N_PROGRAMS = {"train": 32_000, "dev": 8_000, "test": 12_000}
 N_PROBLEMS = {"train": 64, "dev": 16, "test": 24}
 FILES = {"train": "train.jsonl", "dev": "valid.jsonl", "test": "test.jsonl"}
 HUB, HUB_COLUMNS = "google/code_x_glue_cc_clone_detection_poj104", ["id", "code", "label"]
 ADVICE = (
-    "put train.jsonl, valid.jsonl and test.jsonl, made by CodeXGLUE's Clone-detection-POJ-104 from POJ-104, into "
-    f"LLMEXP_DATA_DIR as poj104, or `{DOWNLOAD.format(HUB, 'poj104')}`"
+    f"{fetching(FOLDER)}, or put train.jsonl, valid.jsonl and test.jsonl, made by CodeXGLUE's Clone-detection-POJ-104 "
+    f"from POJ-104, into LLMEXP_DATA_DIR as {FOLDER}"
 )
 
 
 def find_poj104() -> Path | None:
     """Folder in ``LLMEXP_DATA_DIR``; None without it."""
-    return find("poj104", FILES["test"])
+    return find(FOLDER, FILES["test"])
 
 
 def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenchmark:

@@ -70,8 +70,8 @@ def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.n
     Parameters
     ----------
     similar : ndarray, shape (n, n)
-        Score of each pair; larger is more alike. The diagonal is not read. Equal scores are taken in the order of
-        the columns.
+        Score of each pair; larger is more alike. The diagonal is not read. Equal scores are broken in expectation:
+        the value is the mean over all orders of what is tied.
     problems : sequence of str
         Problem of each function: those of one problem are clones.
 
@@ -85,18 +85,31 @@ def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.n
     --------
     >>> average_precision_at_r(np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]]), ["a", "a", "b"]).tolist()
     [1.0, 1.0, nan]
+    >>> average_precision_at_r(np.zeros((3, 3)), ["a", "a", "b"]).tolist()
+    [0.5, 0.5, nan]
     """
     names, found = np.asarray(problems), []
     for row, name in enumerate(names):
-        n_clones = int((names == name).sum()) - 1
         others = np.delete(np.arange(len(names)), row)
-        first = others[np.argsort(-similar[row, others], kind="stable")[:n_clones]]
-        hits = names[first] == name
-        precision = np.cumsum(hits) / np.arange(1, n_clones + 1)
-        found.append(float((precision * hits).sum() / n_clones) if n_clones else np.nan)
+        found.append(_of_query(similar[row, others], names[others] == name))
     if np.isnan(found).all():
         raise StudyError("no problem has two functions: there is nothing to retrieve")
     return np.array(found)
+
+
+def _of_query(scores: np.ndarray, is_clone: np.ndarray) -> float:
+    """Expected average precision at R of one query, over all orders of what is tied."""
+    n_clones = int(is_clone.sum())
+    if not n_clones:
+        return np.nan
+    values, tie, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
+    clones = np.bincount(tie, is_clone)
+    ties = np.repeat(np.arange(len(values)), sizes)  # that each place belongs to, best first
+    place = np.arange(len(scores)) - (np.cumsum(sizes) - sizes)[ties]  # within its tie, from 0
+    # A place holds a clone as often as its tie has clones; so does every other place of the tie above it.
+    above = (np.cumsum(clones) - clones)[ties] + place * (clones[ties] - 1) / np.maximum(sizes[ties] - 1, 1)
+    precision = (clones / sizes)[ties] * (above + 1) / np.arange(1, len(scores) + 1)
+    return float(precision[:n_clones].sum() / n_clones)
 
 
 def _matrix(run: pd.DataFrame) -> tuple[list[str], list[str], np.ndarray]:

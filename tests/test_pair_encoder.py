@@ -1,4 +1,4 @@
-"""Student (B) for pairs: fair truncation, both heads, determinism, resumption."""
+"""Student (B) for pairs: windows of long functions, both heads, determinism, resumption."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import torch
 from tiny_encoders import FAMILIES, make_encoder
 
-from llmexp_utils import fine_tuning, pair_encoder, pair_inputs
+from llmexp_utils import fine_tuning, pair_encoder
 from llmexp_utils.encoders import EncoderChoice, load_encoder
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pair_encoder import PairScores, train_and_score_pairs, truncated_share
+from llmexp_utils.pair_encoder import PairScores, split_share, train_and_score_pairs
 from llmexp_utils.pair_inputs import encode_pairs
 
 HEADS = ("cross", "bi")
@@ -77,49 +77,94 @@ def test_texts_have_the_format_of_the_family(
     frame = pd.DataFrame({"left": ["def f(a):"], "right": ["return a * b"], "label": [0]})
     left, right = (tokenizer.tokenize(frame[side][0], add_special_tokens=False) for side in ("left", "right"))
     (cross,), (bi,) = (encode_pairs(frame, tokenizer, window, head) for head in HEADS)
-    words = [[tokenizer.convert_ids_to_tokens(text["input_ids"]) for text in item.texts] for item in (cross, bi)]
+    words = [[tokenizer.convert_ids_to_tokens(side[0]["input_ids"]) for side in item.sides] for item in (cross, bi)]
     assert words == [[[*before, *left, *between, *right, *after]], [[*before, *one, *after] for one in (left, right)]]
-    assert (cross.label, cross.truncated, bi.size) == (0, 0, max(map(len, words[1])))
+    assert (cross.label, cross.is_split, bi.is_split, bi.size) == (0, False, False, max(map(len, words[1])))
+    if tokenizer.is_fast:  # the library's own way from texts to what the model takes
+        expected = [tokenizer(*frame.iloc[0, :2]), *(tokenizer(frame[side][0]) for side in ("left", "right"))]
+        assert [side[0] for item in (cross, bi) for side in item.sides] == [dict(one) for one in expected]
 
 
-def test_a_pair_is_cut_fairly_and_counted(encoders: dict[str, str]) -> None:
-    tokenizer = load_encoder(encoders["bert"]).tokenizer
-    given = [(4, 6), (2, 20), (20, 4), (5, 20), (20, 20), (6, 6)]
-    items = encode_pairs(of_lengths(*given), tokenizer, 13, "cross")  # 10 tokens and 3 of the format
-    a, b = tokenizer.convert_tokens_to_ids(["a", "b"])
-    kept = [tuple(item.texts[0]["input_ids"].count(token) for token in (a, b)) for item in items]
-    assert kept == [(4, 6), (2, 8), (6, 4), (5, 5), (5, 5), (5, 5)]
-    assert [item.truncated for item in items] == [0, 1, 1, 1, 2, 2]
+def numbered(*lengths: tuple[int, int]) -> pd.DataFrame:
+    """Pairs of texts in which every token is another one."""
+    words = [f"w{number}" for number in range(100)]
+    rows = [(" ".join(words[:left]), " ".join(words[50 : 50 + right]), 1) for left, right in lengths]
+    return pd.DataFrame(rows, columns=["left", "right", "label"])
 
 
-@pytest.mark.parametrize("window", [13, 14, 100])
-def test_a_tokenizer_that_is_no_fast_one_gives_the_same_texts(encoders: dict[str, str], window: int) -> None:
-    """PLBART's own tokenizer is not; here a fast one takes both ways."""
-    tokenizer = load_encoder(encoders["plbart"]).tokenizer
-    frame = pd.concat([of_lengths((4, 6), (2, 20), (20, 4), (5, 20), (20, 21), (21, 20), (6, 6)), pairs(6, 0)])
-    for sides in ([list(frame.left)], [list(frame.left), list(frame.right)]):
-        expected = pair_inputs._tokenised(tokenizer, window, *sides)
-        assert pair_inputs._composed(tokenizer, window, *sides) == expected
+class WordTokenizer:
+    """One token a word, its number; ``101 left 102 right 102`` in BERT's manner."""
+
+    is_fast, cls_token_id, sep_token_id = False, 101, 102
+
+    def __call__(self, texts: list[str], **_: object) -> dict[str, list[list[int]]]:
+        return {"input_ids": [[int(word[1:]) for word in text.split()] for text in texts]}
 
 
-def test_functions_read_alone_have_a_window_each(encoders: dict[str, str]) -> None:
-    tokenizer = load_encoder(encoders["bert"]).tokenizer
-    items = encode_pairs(of_lengths((11, 11), (12, 3), (30, 30)), tokenizer, 13, "bi")
-    assert [[len(text["input_ids"]) for text in item.texts] for item in items] == [[13, 13], [13, 5], [13, 13]]
-    assert [item.truncated for item in items] == [0, 1, 2]
+def of_sides(ids: list[int]) -> tuple[list[int], list[int]]:
+    """Tokens of the left and of the right function."""
+    return [token for token in ids if token < 50], [token for token in ids if 50 <= token < 100]
+
+
+@pytest.mark.parametrize("lengths", [(4, 6), (2, 20), (20, 4), (5, 20), (20, 20), (6, 6), (31, 45)])
+def test_windows_hold_every_token_of_a_pair(lengths: tuple[int, int]) -> None:
+    (item,) = encode_pairs(numbered(lengths), WordTokenizer(), 14, "cross")  # 10 tokens and 4 of the format
+    texts = [of_sides(text["input_ids"]) for text in item.sides[0]]
+    assert item.is_split == (sum(lengths) > 10) == (len(texts) > 1)
+    assert item.size == min(14, sum(lengths) + 4)
+    for side, (size, first) in enumerate(zip(lengths, (0, 50), strict=True)):
+        shown = [text[side] for text in texts]
+        assert sorted({token for one in shown for token in one}) == list(range(first, first + size)), "nothing is cut"
+        assert all(one == list(range(one[0], one[-1] + 1)) for one in shown), "windows are pieces of the function"
+        assert [one[0] for one in shown] == sorted(one[0] for one in shown)
+        overlaps = [one[-1] >= other[0] for one, other in zip(shown, shown[1:], strict=False) if one != other]
+        assert all(overlaps), "neighbours overlap"
+
+
+def test_a_short_function_stands_whole_beside_every_window_of_a_long_one() -> None:
+    (item,) = encode_pairs(numbered((2, 20)), WordTokenizer(), 14, "cross")
+    texts = [of_sides(text["input_ids"]) for text in item.sides[0]]
+    assert [left for left, _ in texts] == [[0, 1]] * 3
+    assert [(right[0], right[-1]) for _, right in texts] == [(50, 57), (56, 63), (62, 69)]
+
+
+def test_functions_read_alone_have_windows_of_their_own() -> None:
+    first, second, third = encode_pairs(numbered((10, 10), (11, 3), (30, 30)), WordTokenizer(), 12, "bi")
+    assert [len(side) for item in (first, second, third) for side in item.sides] == [1, 1, 2, 1, 4, 4]
+    assert [item.is_split for item in (first, second, third)] == [False, True, True]
+
+
+def test_a_window_without_room_is_refused() -> None:
+    with pytest.raises(StudyError, match="leaves no room"):
+        encode_pairs(numbered((4, 4)), WordTokenizer(), 7, "cross")
 
 
 def test_indent_tokens_are_shown(encoders: dict[str, str]) -> None:
     _, tokenizer, window = load_encoder(EncoderChoice(encoders["bert"], indent_tokens=True))
     frame = pd.DataFrame({"left": ["if a:\n    return a\n"], "right": ["if a:\nreturn a\n"], "label": [1]})
-    ((left, right),) = (item.texts for item in encode_pairs(frame, tokenizer, window, "bi", indent_tokens=True))
+    (item,) = encode_pairs(frame, tokenizer, window, "bi", indent_tokens=True)
+    (left,), (right,) = item.sides
     assert len(left["input_ids"]) == len(right["input_ids"]) + 1
 
 
-def test_the_share_of_cut_functions(encoders: dict[str, str]) -> None:
+def test_the_share_of_pairs_in_several_windows(encoders: dict[str, str]) -> None:
     pairs = of_lengths((4, 6), (2, 20), (3, 3), (20, 20))
-    assert truncated_share(pairs, EncoderChoice(encoders["bert"], window=13), "cross") == 3 / 8
-    assert truncated_share(pairs, encoders["bert"], "bi") == 0
+    assert split_share(pairs, EncoderChoice(encoders["bert"], window=13), "cross") == 1 / 2
+    assert split_share(pairs, encoders["bert"], "bi") == 0
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_end_of_a_long_function_counts(encoders: dict[str, str], head: str) -> None:
+    """What lies beyond the window decides the score: both sides of a pair begin with the same forty tokens."""
+    torch.manual_seed(0)
+    backbone, tokenizer, _ = load_encoder(encoders["bert"])
+    model = pair_encoder.PairClassifier(backbone, head)
+    frame = pd.DataFrame({"left": ["a " * 40] * 2, "right": ["a " * 41, "a " * 40 + "b"], "label": [1, 0]})
+    items = encode_pairs(frame, tokenizer, 13, head)
+    one, other = pair_encoder.score_pairs(model, items, 0)
+    assert abs(one - other) > 1e-4
+    alone = [pair_encoder.score_pairs(model, [item], 0)[0] for item in items]
+    np.testing.assert_allclose([one, other], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -163,7 +208,7 @@ def test_functions_read_alone_are_compared_by_difference_and_product(encoders: d
     (item,) = encode_pairs(pairs(1, 0), tokenizer, window, "bi")
     u, v = (
         backbone(**{name: torch.tensor([ids]) for name, ids in text.items()}).last_hidden_state[0].mean(dim=0)
-        for text in item.texts
+        for (text,) in item.sides
     )
     expected = model.head(torch.cat([abs(u - v), u * v]))
     torch.testing.assert_close(model(**pair_encoder.collate([item], 0))["logits"], expected)

@@ -25,6 +25,16 @@ def test_average_precision_counts_the_first_r_places_only():
     assert found[:3].tolist() == [1 / 2, 1 / 4, 0] and np.isnan(found[3:]).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_ties_are_broken_in_expectation(seed):
+    """Beside the mean over many random orders of what is tied."""
+    rng = np.random.default_rng(seed)
+    problems = np.array(list("aaaabbc"))
+    similar = rng.integers(0, 3, (7, 7)).astype(float)
+    drawn = [average_precision_at_r(similar + 1e-3 * rng.random((7, 7)), problems) for _ in range(4000)]
+    np.testing.assert_allclose(average_precision_at_r(similar, problems), np.mean(drawn, axis=0), atol=0.02)
+
+
 def test_every_pair_is_scored_once_and_ranks_both_of_its_functions():
     pairs = all_pairs(PROGRAMS)
     assert len(pairs) == 10 and pairs.label.sum() == 3 and pairs.pair_id.is_unique
