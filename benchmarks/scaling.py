@@ -9,9 +9,8 @@ each time, until they took two seconds; sizes and stages take turns, so that a b
 
 ``peak_mb`` is the most memory that the process ever had, imports and made-up items included; ``kb_per_added_item`` is
 what each item above the smallest number adds to it. A stage hands all its results on in one frame or book, so that some
-kilobytes an item are in its nature (most for embeddings, where all texts are tokens before the first is read). Nothing
-is compared in pairs: duplicates are found by their tokens, and the Score needs the averages of the real faults alone.
-The memory of the sandbox's workers is in ``sandbox_memory.csv``.
+kilobytes an item are in its nature. Nothing is compared in pairs: duplicates are found by their tokens, and the Score
+needs the averages of the real faults alone. The memory of the sandbox's workers is in ``sandbox_memory.csv``.
 
 Writes ``benchmarks/scaling.csv`` and a picture of it. Run with ``python -m benchmarks.scaling`` (Linux); about half an
 hour on an idle machine.
