@@ -150,10 +150,11 @@ def jobs_of_benchmark(pool: BenchmarkPairs, p: RealClones, arm: CloneArm, folds:
         repeats = Repeats(folds, [p.seed + seed for seed in seeds])
         return cells_of(pool, conditions, sizes, p.n_added, arm, repeats) if conditions and seeds else []
 
+    encoder_conditions = p.encoder_conditions if pool.name in (p.encoder_benchmarks or [pool.name]) else []
     ranked = [cells(p.retrieval_conditions, most, p.seeds), idle] if len(pool.ranked) else [[], []]
     return Jobs(
         grid=jobs_of(pool, cells(p.conditions, p.n_real, p.seeds)),
-        encoder=jobs_of(pool, cells(p.encoder_conditions, most, p.encoder_seeds)),
+        encoder=jobs_of(pool, cells(encoder_conditions, most, p.encoder_seeds)),
         ranked=retrieval_jobs(pool, ranked[0]),
         untrained=jobs_of(pool, idle),
         untrained_ranked=retrieval_jobs(pool, ranked[1]),

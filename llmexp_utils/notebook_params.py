@@ -252,6 +252,7 @@ class RealClones(Training, Reporting):
     retrieval_conditions: Annotated[list[PairCondition], Once]
     encoder_head: Literal["cross", "bi"]
     encoder_conditions: Annotated[list[PairCondition], Once]
+    encoder_benchmarks: Annotated[list[CloneBenchmarkName], Once]
     n_bootstrap: Count
     real_pair_predictions: Writes
 

@@ -205,6 +205,8 @@ def _real_clones(study: Study, p: RealClones, gold: Gold, known: Known) -> Itera
     yield from _students(study, p, known)
     yield from _unknown_clone_arms(study, p)
     yield from _at_hand(study, p, clone_registry, known)
+    lost = [name for name in p.encoder_benchmarks if name not in p.benchmarks]
+    yield from (f"encoder_benchmarks: {name} is not among benchmarks" for name in lost)
 
 
 def _at_hand(
