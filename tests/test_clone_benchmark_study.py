@@ -1,18 +1,22 @@
 """From a benchmark of clones to training runs: what may be added where, and what the levels and differences say."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from llmexp_utils import benchmark_results
 from llmexp_utils.benchmarks import rows_of_split
-from llmexp_utils.clone_benchmark_study import BenchmarkPairs, cells_of, pool_of
+from llmexp_utils.clone_benchmark_study import BenchmarkPairs, cells_of, jobs_of_benchmark, pool_of
 from llmexp_utils.clone_benchmarks import CloneBenchmark
 from llmexp_utils.cloning import CloneArm
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, jobs_of
+from llmexp_utils.notebook_params import NOTEBOOKS, RealClones
 from llmexp_utils.pair_jobs import retrieval_jobs
 from llmexp_utils.pair_metrics import F1, per_pair
+from llmexp_utils.profiles import read_profile, resolve
 from llmexp_utils.program_pairs import program_pairs
 
 ARM = CloneArm("big", "rewrite")
@@ -96,6 +100,15 @@ def test_more_than_there_is_becomes_all_there_is_and_nothing_is_refused() -> Non
     with pytest.raises(StudyError, match="made: a fold has no clone of big/rewrite to add"):
         cells_of(none, ["C0", "C3"], [4], 4, ARM, Repeats([0], [0]))
     assert len(cells_of(none, ["C0"], [4], 4, ARM, Repeats([0], [0]))) == 1
+
+
+@pytest.mark.parametrize(("asked", "trained"), [([], True), (["condefects"], False)])
+def test_the_encoder_is_trained_where_it_is_asked_for(root: Path, asked: list[str], trained: bool) -> None:
+    profile = read_profile(root / "params" / "full.yaml", NOTEBOOKS)
+    p = resolve(profile, RealClones.notebook, RealClones, root / "notebooks")
+    changed = p.model_copy(update={"encoder_benchmarks": asked, "n_added": 12})
+    jobs = jobs_of_benchmark(pool("task"), changed, ARM, range(5))
+    assert len(jobs.encoder) == 5 * len(p.encoder_conditions) * trained and len(jobs.untrained) == 5 and jobs.grid
 
 
 def test_levels_differences_and_retrieval_of_a_known_student() -> None:

@@ -52,6 +52,10 @@ def test_other_peoples_clones_are_looked_for_before_the_notebook_starts(say: Cal
     arm, file = say(f"{profile}  external: true\n", "notebook", REAL_CLONES)
     assert arm.startswith(f"error: {REAL_CLONES}: main_arm: 'qwen2.5-coder-1.5b/from_spec' is not among the arms of 03")
     assert file == f"error: {REAL_CLONES}: benchmarks: none.jsonl does not exist"
+    (line,) = say(
+        f"{REAL_CLONES}:\n  encoder_benchmarks: [condefects]\n  benchmarks: [humaneval]\n", "notebook", REAL_CLONES
+    )
+    assert line == f"error: {REAL_CLONES}: encoder_benchmarks: condefects is not among benchmarks"
     (line,) = say(f"{REAL_CLONES}:\n  benchmarks: [poj-104]\n", "notebook", REAL_CLONES)
     assert line == f"error: {REAL_CLONES}: benchmarks: none is at hand; poj-104: set external to use it"
 
