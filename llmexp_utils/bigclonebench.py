@@ -71,7 +71,8 @@ def load_bigclonebench(folder: Path, sizes: Sizes, published: bool = True) -> Cl
     facts["used"] = len(pairs)
     names = {*pairs.task_id, *pairs.other_id}
     groups = {name: PUBLISHED_SPLIT[name.split("/")[1]] for name in names}
-    return CloneBenchmark(NAME, "java", pairs, pd.DataFrame(columns=PROGRAMS), groups, (0,), facts=facts)
+    empty = pd.DataFrame(columns=PROGRAMS)
+    return CloneBenchmark(NAME, "java", pairs, empty, groups, (0,), split_by="pair", facts=facts)
 
 
 def _listed(folder: Path, split: str, methods: dict[str, str]) -> pd.DataFrame:

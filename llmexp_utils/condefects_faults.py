@@ -18,13 +18,14 @@ import pandas as pd
 
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, changed_lines, lines_touched, normalise
-from llmexp_utils.condefects import CORRECT, FAULTY, TASK, verify
+from llmexp_utils.condefects import ADVICE, CORRECT, FAULTY, TASK, verify
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
 from llmexp_utils.freshness import modules_hash
 from llmexp_utils.paths import atomic_write, cache_dir
 
-N_PROGRAMS = 1115
+N_PROGRAMS, N_LABELLED = 1115, 998
+"""Faulty programs of these tasks, and those of them whose difference holds the published line."""
 LABEL = "faultLocation.txt"
 MAX_CHANGED = 3
 BEGINNING = 15  # characters of a line by which it is known again after formatting
@@ -49,7 +50,9 @@ def load_condefects(folder: Path) -> FaultBenchmark:
     unit = {task_id: task_id for task_id in kept.task_id}
     reasons = programs.dropped[programs.dropped != ""].value_counts()
     facts = {"published": len(programs)} | {reason: int(count) for reason, count in reasons.items()}
-    facts["label is the published line"] = int(kept.agrees.sum())
+    agree = facts["label is the published line"] = int(kept.agrees.sum())
+    if agree != N_LABELLED:
+        raise StudyError(f"{folder}: {agree} labels agree with {LABEL}, of ConDefects {N_LABELLED} do: {ADVICE}")
     return FaultBenchmark("condefects", "python", functions, fault_rows(rows), unit, facts)
 
 

@@ -180,8 +180,13 @@ def _read(cache: Path | None) -> dict[str, np.ndarray]:
 
 
 def _write(cache: Path | None, vectors: dict[str, np.ndarray]) -> None:
+    """Put vectors into the file, beside those that another process has put there since it was read."""
+    import filelock
+
     if cache is None:
         return
-    buffer = io.BytesIO()
-    np.savez(buffer, keys=np.array(list(vectors)), vectors=np.stack(list(vectors.values())))
-    atomic_write(cache, buffer.getvalue())
+    Path(cache).parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{cache}.lock"):
+        kept, buffer = _read(cache) | vectors, io.BytesIO()
+        np.savez(buffer, keys=np.array(list(kept)), vectors=np.stack(list(kept.values())))
+        atomic_write(cache, buffer.getvalue())

@@ -27,14 +27,14 @@ from llmexp_utils.reproducible import seeded
 class LineScores(NamedTuple):
     """Logits of the lines of the test and development faults (arrays of shape (lines,), in frame order).
 
-    ``window_share`` is the share of all functions that needed more than one window, ``shortened`` the number
-    of lines that alone exceed the window and lost their end.
+    ``window_share`` is the share of all functions that needed more than one window, ``cut_share`` the share of those
+    with a line that alone exceeds the window and lost its end.
     """
 
     test: list[np.ndarray]
     dev: list[np.ndarray]
     window_share: float
-    shortened: int
+    cut_share: float
 
 
 def train_and_score(
@@ -76,10 +76,10 @@ def train_and_score(
 
 
 class WindowUse(NamedTuple):
-    """Share of functions that need more than one window, and number of lines that exceed one and lose their end."""
+    """Shares of functions that need more than one window, and of those with a line that exceeds one and is cut."""
 
     split_share: float
-    shortened: int
+    cut_share: float
 
 
 def window_use(codes: Sequence[str], encoder: EncoderChoice | str = MINILM) -> WindowUse:
@@ -108,12 +108,12 @@ def _train_and_score(
     with checkpoints(arguments, asdict(choice), *map(_content, frames.values())) as folder:
         fine_tune(model, items, lambda batch: collate(batch, pad), arguments, folder)
         scores = [score_lines(model, part, pad) for part in encoded[1:]]
-    return LineScores(scores[1], scores[0], use.split_share, use.shortened)
+    return LineScores(scores[1], scores[0], *use)
 
 
 def _use(functions: Sequence[EncodedFunction]) -> WindowUse:
     split = [len(function.windows) > 1 for function in functions]
-    return WindowUse(float(np.mean(split)), sum(function.shortened for function in functions))
+    return WindowUse(float(np.mean(split)), float(np.mean([function.shortened > 0 for function in functions])))
 
 
 def _content(frame: pd.DataFrame) -> list[list]:

@@ -137,8 +137,8 @@ def fine_tune(
 def checkpoints(arguments: TrainingArguments, *content: Any) -> Iterator[Path]:
     """Folder of a run's checkpoints under ``output_dir``; removed at the end, kept when the run breaks off.
 
-    Its name covers ``content`` (plain values: data, model), the arguments and the versions of the libraries, so that
-    no other run, before it or beside it, meets its files.
+    Its name covers ``content`` (plain values: data, model), the arguments and the versions of the libraries; what else
+    decides a run (the code, the weights) is for ``output_dir`` to tell apart.
     """
     settings = {name: value for name, value in arguments.to_dict().items() if name not in INCIDENTAL}
     versions = [torch.__version__, transformers.__version__]

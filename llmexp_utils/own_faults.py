@@ -1,8 +1,9 @@
 """Bring your own faults: a JSONL file with one fault a line, checked on load.
 
 ``{"group": "project or problem", "language": "python", "correct": "def f...", "faulty": "def f..."}``; optionally
-``fault_id``, ``lines`` (1-based, in ``faulty`` as it stands in the file, which then has to be in normal form), and for
-Python ``test`` (defines ``check(candidate)``) with ``entry_point``. A group is never split.
+``fault_id``, ``lines`` (1-based, in ``faulty`` as it stands in the file, which then has to be in normal form), and
+``test``: in Python it defines ``check(candidate)`` and needs ``entry_point``, in Java it is a class ``Main``. A group
+is never split.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from llmexp_utils import java
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError, changed_lines
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
 from llmexp_utils.languages import language
+from llmexp_utils.own_rows import read_rows, wrong
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -44,17 +47,14 @@ def load_own(path: Path) -> FaultBenchmark:
     StudyError
         One line with the number of the row that is malformed, and why.
     """
-    rows, functions, unit = [], [], {}
-    texts = Path(path).read_text(encoding="utf-8").splitlines()
-    if not texts:
-        raise StudyError(f"{path} is empty: give one fault a line")
-    languages = set()
-    for number, text in enumerate(texts, start=1):
+    rows, functions, unit, languages = [], [], {}, set()
+    for number, row in read_rows(path, OwnFault, "fault"):
         try:
-            row = OwnFault.model_validate_json(text)
             function, fault = _read(row, number)
-        except (ValidationError, CodeError, ValueError) as error:
-            raise StudyError(f"{path}, line {number}: {reason(error)}") from None
+            if function.task_id in unit:
+                raise ValueError(f"fault_id {function.task_id!r} is there twice")
+        except (CodeError, ValueError) as error:
+            raise wrong(path, number, error) from None
         languages.add(row.language)
         unit[function.task_id] = row.group
         functions.append(function)
@@ -67,22 +67,17 @@ def load_own(path: Path) -> FaultBenchmark:
 def _read(row: OwnFault, number: int) -> tuple[Function, dict[str, object]]:
     normalise = language(row.language).normalise
     correct, faulty = normalise(row.correct), normalise(row.faulty)
-    if row.test and not row.entry_point:
-        raise ValueError("a test needs entry_point, the function that it checks")
+    entry_point = row.entry_point
+    if row.test and not entry_point:
+        if row.language == "python":
+            raise ValueError("a test needs entry_point, the function that it checks")
+        entry_point = min(java.method_names(correct.code), default="")  # the test calls methods by their names
     if row.lines and faulty.code != row.faulty:
         raise ValueError("`lines` count lines of the normal form: leave them out, or give `faulty` in normal form")
     lines = sorted(set(row.lines)) or changed_lines(correct.code, faulty.code)
     if not lines or max(lines) > faulty.code.count("\n"):
         raise ValueError(f"labels {lines} are no lines of the faulty text" if lines else "both versions are the same")
     task_id = row.fault_id or f"{row.group}/{number}"
-    function = Function(task_id, row.entry_point, correct.preamble, correct.code, "", row.test, row.language)
+    function = Function(task_id, entry_point, correct.preamble, correct.code, "", row.test, row.language)
     fault = {"fault_id": f"{task_id}/real", "task_id": task_id, "code": faulty.code, "lines": lines}
     return function, fault | {"correct": correct.code}
-
-
-def reason(error: Exception) -> str:
-    """What is wrong with a row, in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}"
-    return " ".join(str(error).split())

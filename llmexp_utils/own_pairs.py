@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
 from llmexp_utils.code import CodeError
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grouping import deal, together
 from llmexp_utils.languages import language
-from llmexp_utils.own_faults import Text, reason
+from llmexp_utils.own_faults import Text
+from llmexp_utils.own_rows import read_rows, wrong
 from llmexp_utils.pairs import COLUMNS, described
 
 
@@ -43,16 +44,12 @@ def load_own_pairs(path: Path, sizes: Sizes) -> CloneBenchmark:
     StudyError
         One line with the number of the row that is malformed, and why.
     """
-    texts = Path(path).read_text(encoding="utf-8").splitlines()
-    if not texts:
-        raise StudyError(f"{path} is empty: give one pair a line")
     name, rows, languages = Path(path).stem, [], set()
-    for number, text in enumerate(texts, start=1):
+    for number, row in read_rows(path, OwnPair, "pair"):
         try:
-            row = OwnPair.model_validate_json(text)
             sides = [language(row.language).normalise(side).code for side in (row.left, row.right)]
-        except (ValidationError, CodeError) as error:
-            raise StudyError(f"{path}, line {number}: {reason(error)}") from None
+        except CodeError as error:
+            raise wrong(path, number, error) from None
         languages.add(row.language)
         kind = "clone" if row.label else row.kind or "other"
         rows.append((f"{row.group}/{number}-{kind}", row.group, row.group, kind, row.label, *sides))

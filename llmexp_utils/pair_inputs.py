@@ -112,7 +112,11 @@ def _format(tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[list[Slot],
     places = zip(probe["input_ids"], probe.sequence_ids(0), kinds, strict=True)
     slots = [Slot(token if side is None else None, side, kind) for token, side, kind in places]
     # A function has one place, however many tokens the probe became.
-    return [slot for n, slot in enumerate(slots) if slot.side is None or slot not in slots[:n]], typed
+    slots = [slot for n, slot in enumerate(slots) if slot.side is None or slot not in slots[:n]]
+    sides = [slot.side for slot in slots]
+    if count == 2 and sides.index(1) == sides.index(0) + 1:
+        raise StudyError("the encoder's tokenizer puts no separator between two texts: take the head 'bi'")
+    return slots, typed
 
 
 def _filled(slots: Sequence[Slot], pieces: Sequence[list[int]], typed: bool) -> Text:
@@ -152,5 +156,3 @@ def _check(tokenizer: PreTrainedTokenizerBase, head: Head) -> None:
         raise StudyError(f"unknown head {head!r}: choose cross or bi")
     if not tokenizer.is_fast and None in (tokenizer.cls_token_id, tokenizer.sep_token_id):
         raise StudyError("the encoder's tokenizer has no first token or no separator: take one with a tokenizer.json")
-    if head == "cross" and tokenizer.is_fast and not tokenizer.num_special_tokens_to_add(pair=True):
-        raise StudyError("the encoder's tokenizer puts no separator between two texts: take the head 'bi'")

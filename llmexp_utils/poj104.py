@@ -8,6 +8,7 @@ many of them as are asked for.
 from __future__ import annotations
 
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -55,8 +56,7 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
         parts.
     """
     facts, chosen, pairs = {}, [], []
-    for split in ("train", "dev", "test"):
-        programs = _read(folder, split)
+    for split, programs in _parts(folder).items():
         counts = {"programs": len(programs), "problems": programs.label.nunique()}
         expected = {"programs": N_PROGRAMS[split], "problems": N_PROBLEMS[split]}
         if published and counts != expected:
@@ -75,12 +75,25 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
     return CloneBenchmark(NAME, "cpp", pd.concat(pairs, ignore_index=True), named, groups, (0,), facts=facts)
 
 
-def _read(folder: Path, split: str) -> pd.DataFrame:
-    """Programs of a split: ``label``, ``number``, ``code``."""
-    rows = from_hub(folder, split, HUB_COLUMNS)
-    if rows is not None:
-        return rows.rename(columns={"id": "number"}).astype({"number": str, "label": str})
-    found, path = [], folder / FILES[split]
+def _parts(folder: Path) -> dict[str, pd.DataFrame]:
+    """Programs of each split: ``label``, ``number``, ``code``."""
+    hub = {split: from_hub(folder, split, HUB_COLUMNS) for split in FILES}
+    if hub["test"] is None:
+        return {split: _read(folder / name) for split, name in FILES.items()}
+    lost = [split for split, rows in hub.items() if rows is None]
+    if lost:
+        raise StudyError(f"{folder} has no Parquet file of the {lost[0]} programs: {ADVICE}")
+    names = {"id": "number"}
+    parts = {split: rows.rename(columns=names).astype({"number": str, "label": str}) for split, rows in hub.items()}
+    # The hub's parts (32,500, 8,500 and 12,000 programs by its card) end with the problem that the next begins with.
+    for one, following in pairwise(parts):
+        parts[one] = parts[one][~parts[one].label.isin(parts[following].label)].reset_index(drop=True)
+    return parts
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Programs of one of CodeXGLUE's files."""
+    found = []
     for number, row in json_lines(path, ADVICE):
         try:
             found.append((str(row["label"]), str(row["index"]), row["code"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -92,8 +94,9 @@ class FineTunedEncoder:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the checkpoints of unfinished runs."""
-        return Path(self.cache) / "checkpoints"
+        """Folder of the checkpoints of unfinished runs, of this code and these weights alone."""
+        text = json.dumps(self.identity, sort_keys=True)
+        return Path(self.cache) / "checkpoints" / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class FineTuned(FineTunedEncoder):
         return scores.dev, scores.test
 
     def window_use(self, codes: Sequence[str]) -> WindowUse:
-        """Share of the functions that need more than one window, and the number of lines that lose their end."""
+        """Shares of the functions that need more than one window, and of those that lose the end of a line."""
         from llmexp_utils.encoder_student import window_use
 
         return window_use(codes, self.encoder)

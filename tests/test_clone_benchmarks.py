@@ -56,6 +56,7 @@ def test_bigclonebench_keeps_the_published_split_and_counts_methods_on_both_side
     for split, rows in parts.items():
         assert rows.task_id.str.startswith(f"bigclonebench/{split}/").all()
     assert 0 < found.facts["test methods in training pairs"] <= found.facts["test methods"] == 40
+    refuse_shared_programs(found)  # its split is by pair: shared methods are counted, not refused
     assert not found.pairs.left.str.contains("comment").any()
     assert set(found.pairs.clone_type[found.pairs.label == 1]) == {"Type-1/2"}
     assert pair_statistics(found)["test pairs by fold"] == "40"
@@ -65,7 +66,7 @@ def test_bigclonebench_keeps_the_published_split_and_counts_methods_on_both_side
 
 def test_bigclonebench_refuses_other_files(tmp_path: Path) -> None:
     folder = big_clone_bench(tmp_path)
-    with pytest.raises(StudyError, match="has 40 train pairs, BigCloneBench has 901028: put data.jsonl"):
+    with pytest.raises(StudyError, match="has 40 train pairs, BigCloneBench has 901028: run .*, or put data"):
         bigclonebench.load_bigclonebench(folder, SIZES)
     write_lines(folder / "valid.txt", "1\t2\t1", "1\t2")
     with pytest.raises(StudyError, match=r"valid.txt, line 2: no pair of known methods with a label 0 or 1: '1\\t2'"):
@@ -104,6 +105,17 @@ def test_the_files_of_the_hub_hold_the_same(tmp_path: Path) -> None:
         rows.to_parquet(hub / f"{names[split]}-00000-of-00001.parquet")
     one, other = (poj104.load_poj104(folder, SIZES, published=False) for folder in (own, tmp_path / "hub"))
     pd.testing.assert_frame_equal(one.pairs, other.pairs)
+    parts = {split: pd.read_parquet(hub / f"{name}-00000-of-00001.parquet") for split, name in names.items()}
+    for split, following in (
+        ("train", "dev"),
+        ("dev", "test"),
+    ):  # the next one's first problem
+        first = parts[following][parts[following].label == parts[following].label.iloc[0]]
+        pd.concat([parts[split], first]).to_parquet(hub / f"{names[split]}-00000-of-00001.parquet")
+    pd.testing.assert_frame_equal(one.pairs, poj104.load_poj104(tmp_path / "hub", SIZES, published=False).pairs)
+    (hub / "validation-00000-of-00001.parquet").unlink()
+    with pytest.raises(StudyError, match="has no Parquet file of the dev programs: run"):
+        poj104.load_poj104(tmp_path / "hub", SIZES, published=False)
     own, hub = big_clone_bench(tmp_path / "own2"), tmp_path / "hub2"
     hub.mkdir()
     text = {row["idx"]: row["func"] for row in map(json.loads, (own / "data.jsonl").read_text().splitlines())}
@@ -163,7 +175,7 @@ def test_names_that_are_unknown_or_not_at_hand_say_what_to_do(monkeypatch: pytes
     monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
     with pytest.raises(StudyError, match="unknown benchmark 'poj104'.*did you mean 'poj-104'"):
         load_pairs("poj104", SIZES, no_embedding)
-    with pytest.raises(StudyError, match="not at hand: put data.jsonl"):
+    with pytest.raises(StudyError, match="not at hand: run `python -m llmexp_utils.fetch_benchmarks bigclonebench`"):
         load_pairs("bigclonebench", SIZES, no_embedding)
     with pytest.raises(StudyError, match="no such file of pairs"):
         load_pairs("nowhere.jsonl", SIZES, no_embedding)

@@ -91,6 +91,21 @@ def test_cache_computes_each_text_once(encoder: Path, tmp_path: Path, monkeypatc
     assert computed[2:] == [["a"]], "another pooling is another vector"
 
 
+def test_two_processes_lose_no_vector(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run puts its vectors into the file while this one computes its own."""
+    cache, encode, others = tmp_path / "vectors.npz", embeddings._encode, [["b"]]
+
+    def interrupted(codes: list[str], *rest: object) -> np.ndarray:
+        if others:
+            embed_with_encoder(others.pop(), encoder, cache=cache)
+        return encode(codes, *rest)
+
+    monkeypatch.setattr(embeddings, "_encode", interrupted)
+    embed_with_encoder(["a"], encoder, cache=cache)
+    with np.load(cache) as stored:
+        assert len(stored["keys"]) == 2
+
+
 def test_bad_input_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="unknown pooling"):
         embed_with_encoder(CODES, tmp_path, pooling="max")  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_how_functions_fit_is_told(encoders: dict[str, str]) -> None:
     short, long, wide = "def f(a):\n    return a\n", "a = 1\n" * 20, "def f(a):\n    a = " + " + ".join("a" * 40) + "\n"
     choice = EncoderChoice(encoders["bert"], window=32)
     assert encoder_student.window_use([short, long, short, long], choice) == (0.5, 0)
-    assert encoder_student.window_use([short, wide], choice).shortened == 1
+    assert encoder_student.window_use([short, wide], choice).cut_share == 1 / 2
     assert encoder_student.window_use([short, long, wide], encoders["t5"]) == (0, 0)
 
 

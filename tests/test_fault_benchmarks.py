@@ -60,6 +60,33 @@ def test_own_faults_are_read_and_labelled(tmp_path: Path) -> None:
     assert benchmark.faults.task_id.tolist() == ["p/1", "mine"] and benchmark.unit == {"p/1": "p", "mine": "q"}
 
 
+def test_a_java_test_calls_the_method_by_its_name(tmp_path: Path) -> None:
+    test = "class Main { public static void main(String[] a) { if (new Solution().f(1) != 1) throw new Error(); } }"
+    java = row(language="java", correct="int f(int x) { return x; }", faulty="int f(int x) { return -x; }", test=test)
+    assert load_benchmark(str(own(tmp_path, java))).functions[0].entry_point == "f"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty: give one fault a line"),
+        (json.dumps(row()).encode() + b"\n" + '{"group": "\u00e4"}'.encode("latin-1"), "line 2: not in UTF-8"),
+        ((json.dumps(row(fault_id="a")) + "\n").encode() * 2, "line 2: fault_id 'a' is there twice"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "own.jsonl").write_bytes(content)
+    with pytest.raises(StudyError, match=message):
+        load_benchmark(str(tmp_path / "own.jsonl"))
+
+
+def test_marks_and_separators_of_unicode_are_no_rows(tmp_path: Path) -> None:
+    text = row(correct="def f(x):\n    return '\u2028'\n", faulty="def f(x):\n    return x\n")
+    rows = "\n".join(json.dumps(one, ensure_ascii=False) for one in (text, row(group="q")))
+    (tmp_path / "own.jsonl").write_text("\ufeff" + rows, encoding="utf-8")
+    assert len(load_benchmark(str(tmp_path / "own.jsonl")).faults) == 2
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -86,7 +113,7 @@ def test_names_that_are_unknown_or_not_at_hand_say_what_to_do(monkeypatch: pytes
     monkeypatch.delenv("LLMEXP_DATA_DIR", raising=False)
     with pytest.raises(StudyError, match="unknown benchmark 'defects4'.*did you mean 'defects4j'"):
         load_benchmark("defects4")
-    with pytest.raises(StudyError, match="not at hand: put single_function_repair.json"):
+    with pytest.raises(StudyError, match="not at hand: run .*, or put single_function_repair.json"):
         load_benchmark("defects4j")
     with pytest.raises(StudyError, match="no such file of faults"):
         load_benchmark("nowhere.jsonl")
@@ -104,7 +131,7 @@ def test_another_file_than_the_published_one_is_refused(
     monkeypatch.setenv("LLMEXP_DATA_DIR", str(tmp_path))
     (tmp_path / published.folder).mkdir()
     (tmp_path / published.folder / published.name).write_text("{}")
-    with pytest.raises(StudyError, match=rf"wrong SHA-256\): put {published.name} of .*/{published.folder}$"):
+    with pytest.raises(StudyError, match=rf"wrong SHA-256\): run .* or put {published.name} of .*/{published.folder}$"):
         load_benchmark(name)
 
 
