@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,13 +55,13 @@ SOURCES = {
     "humanevalpack-python": Source(
         lambda: humanevalpack.find_local("python"),
         humanevalpack.load_python,
-        "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        humanevalpack.ADVICE.format("python"),
         lambda: humanevalpack.find_humanevalpack("python"),
     ),
     "humanevalpack-java": Source(
         lambda: humanevalpack.find_local("java"),
         humanevalpack.load_java,
-        "put java.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        humanevalpack.ADVICE.format("java"),
         lambda: humanevalpack.find_humanevalpack("java"),
     ),
     "humaneval-java": Source(
@@ -109,7 +110,8 @@ def _size(path: Path) -> int | str:
         return path.stat().st_size
     if path == condefects.find_condefects():  # thousands of files of other languages lie beside those that are used
         return condefects.local_hash()
-    return " ".join(f"{file.name} {file.stat().st_size}" for file in sorted(path.iterdir()) if file.is_file())
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    return " ".join(f"{name} {file.stat().st_size}" for name, file in sorted(files.items()) if name[0] != ".")
 
 
 def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:
@@ -124,7 +126,7 @@ def load_benchmark(name: str, missing_code: Rule = "next") -> FaultBenchmark:
     """
     path, source = locate(name, SOURCES, "faults")
     if source is None:
-        return own_faults.load_own(path)
+        return replace(own_faults.load_own(path), name=name)  # by its place: two files may have one name
     return defects4j.load_defects4j(path, missing_code) if name == "defects4j" else source.load(path)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from llmexp_utils.cells import Measure, as_measure
 from llmexp_utils.contrasts import minus_controls
+from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import Arm
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.pair_metrics import F1, summarise
@@ -158,6 +159,8 @@ def differences(items: pd.DataFrame, draws: int, seed: int, metric: str | Measur
             if base in present and len(present) > 1:
                 table = compare(part, baseline=base, rng=np.random.default_rng(seed), metric=metric, draws=draws)
                 tables.append(table.assign(benchmark=name, minus=base))
+    if not tables:
+        raise StudyError("nothing to compare: give conditions real only (C0) or rules (C2), and another one")
     found = pd.concat(tables, ignore_index=True)
     found = found[found.estimate.notna()].reset_index(drop=True)
     for _, rows in found.groupby("student"):

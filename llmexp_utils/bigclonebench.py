@@ -105,7 +105,7 @@ def _pairs(path: Path, methods: dict[str, str]) -> pd.DataFrame:
     rows = []
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         parts = text.split()
-        if len(parts) != 3 or parts[2] not in "01" or parts[0] not in methods or parts[1] not in methods:
+        if len(parts) != 3 or parts[2] not in ("0", "1") or parts[0] not in methods or parts[1] not in methods:
             raise StudyError(f"{path}, line {number}: no pair of known methods with a label 0 or 1: {text[:60]!r}")
         rows.append((*parts[:2], int(parts[2])))
     return pd.DataFrame(rows, columns=["one", "other", "label"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -93,7 +94,8 @@ def load_pairs(name: str, sizes: Sizes, embed: Embed) -> CloneBenchmark:
         If it is unknown, not at hand (the message says how to get it), or malformed.
     """
     path, source = locate(name, SOURCES, "pairs")
-    return source.load(path, sizes, embed) if source else own_pairs.load_own_pairs(path, sizes)
+    # A file of one's own is called by its place: two may have one name, or that of a benchmark.
+    return source.load(path, sizes, embed) if source else replace(own_pairs.load_own_pairs(path, sizes), name=name)
 
 
 def check_name(name: str) -> str:

@@ -52,6 +52,13 @@ def from_hub(folder: Path, split: str, columns: Sequence[str], texts: Sequence[s
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
+def count_rows(folder: Path) -> dict[str, int]:
+    """Rows of each split in the hub's files."""
+    import pyarrow.parquet as pq
+
+    return {split: sum(pq.read_metadata(file).num_rows for file in _parquet(folder, split)) for split in HUB_SPLITS}
+
+
 def json_lines(path: Path, advice: str) -> Iterator[tuple[int, Any]]:
     """Number and content of each line of a file.
 

@@ -27,7 +27,7 @@ class External(NamedTuple):
 EXTERNAL = {
     "05_finetune_fault_localization": External(
         "HumanEvalPack",
-        "put python.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, or let the hub be reached",
+        humanevalpack.ADVICE.format("python"),
         humanevalpack.find_humanevalpack,
         humanevalpack.find_local,
         humanevalpack.local_hash,

@@ -1,19 +1,18 @@
 """Benchmarks of other people, fetched into ``LLMEXP_DATA_DIR`` from where they were published.
 
 ``python -m llmexp_utils.fetch_benchmarks`` fetches all of them, or those that are named. Each is a public repository's
-file at one commit, or a data set of the model hub; what a hash or a count is known of is verified before it takes its
-place, and what is there already is left alone. Notebooks never download these by themselves.
+file at one commit, or a data set of the model hub; what arrives is verified by hash, or by its number of rows, before
+it takes its place, and what is there already is left alone. Notebooks never download these by themselves.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmexp_utils import (
     bigclonebench,
+    codexglue,
     condefects,
     condefects_faults,
     defects4j,
@@ -31,7 +31,7 @@ from llmexp_utils import (
 )
 from llmexp_utils.errors import StudyError
 from llmexp_utils.params import hint
-from llmexp_utils.paths import atomic_write
+from llmexp_utils.paths import atomic_write, data_dir
 from llmexp_utils.pinned import PinnedFile
 
 if TYPE_CHECKING:
@@ -60,16 +60,22 @@ def fetch(name: str, folder: Path) -> Path:
         If the name is unknown, its source cannot be reached, or what arrives is not what was published (nothing of it
         is left), or what is there is not.
     """
+    import filelock
+
+    name = NAMES.get(name, name)
     if name not in BENCHMARKS:
         raise StudyError(f"unknown benchmark {name!r}{hint(name, BENCHMARKS)}")
     find, get, verify = BENCHMARKS[name]
-    if find() is None:
-        get(folder)
+    with filelock.FileLock(folder / f".{name}.lock"):  # another process may fetch the same
+        if find() is None:
+            get(folder)
     found = find()
     try:
         verify(found)
     except StudyError as error:
-        raise StudyError(f"{found} is not {name} as it was published: remove it, and fetch again") from error
+        raise StudyError(
+            f"{name} is there, but not as it was published; remove it, and fetch again ({error})"
+        ) from error
     return found
 
 
@@ -101,15 +107,18 @@ def fetch_condefects(folder: Path) -> None:
 def fetch_humanevalpack(folder: Path) -> None:
     """Both languages of HumanEvalPack, from the model hub."""
     for language in humanevalpack.ROWS_SHA256:
+        target = folder / "humanevalpack" / f"{language}.jsonl"
+        if target.exists():
+            continue
         path = humanevalpack.find_humanevalpack(language)
         if path is None:
             raise StudyError("the model hub, which has HumanEvalPack, cannot be reached: check the network")
         humanevalpack.read_rows(path, language)
-        atomic_write(folder / "humanevalpack" / f"{language}.jsonl", path.read_bytes())
+        atomic_write(target, path.read_bytes())
 
 
-def fetch_from_hub(repository: str, name: str, folder: Path) -> None:
-    """Parquet files of a data set of the model hub; its loader counts what it reads."""
+def fetch_from_hub(repository: str, name: str, rows: Mapping[str, int], folder: Path) -> None:
+    """Parquet files of a data set of the model hub, which must have so many rows a split."""
     import huggingface_hub
 
     with _arriving(folder) as scratch:
@@ -120,6 +129,9 @@ def fetch_from_hub(repository: str, name: str, folder: Path) -> None:
         except Exception as error:  # no network, offline mode, no such data set: as many classes as libraries
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise StudyError(f"cannot fetch {repository} from the model hub: check the network ({reason})") from error
+        counts = codexglue.count_rows(scratch / name)
+        if any(counts[split] < least for split, least in rows.items()):
+            raise StudyError(f"{repository} of the model hub has {counts} rows, not {dict(rows)}: it has changed")
         _put(scratch / name, folder / name)
 
 
@@ -132,10 +144,10 @@ def _arriving(folder: Path) -> Iterator[Path]:
 
 
 def _put(arrived: Path, place: Path) -> None:
-    """Give what has arrived its place; what was there is no benchmark, or it would have been found."""
+    """Give what has arrived its place, where nothing is."""
+    if place.exists():
+        raise StudyError(f"{place} is there, but is not the whole benchmark: move it away, and fetch again")
     place.parent.mkdir(parents=True, exist_ok=True)
-    if place.is_dir():
-        shutil.rmtree(place)
     os.replace(arrived, place)
 
 
@@ -187,21 +199,27 @@ def _place_in_condefects(name: str) -> PurePosixPath | None:
 
 
 def _both_languages() -> Path | None:
-    found = [humanevalpack.find_local(language) for language in humanevalpack.ROWS_SHA256]
-    return found[0] if all(found) else None
+    """Folder of both files; those of the hub's cache do not count."""
+    folder = data_dir()
+    found = folder / "humanevalpack" if folder else None
+    there = found and all((found / f"{language}.jsonl").is_file() for language in humanevalpack.ROWS_SHA256)
+    return found if there else None
 
 
-def _verify_languages(_: Path) -> None:
+def _verify_languages(folder: Path) -> None:
     for language in humanevalpack.ROWS_SHA256:
-        humanevalpack.read_rows(humanevalpack.find_local(language), language)
+        humanevalpack.read_rows(folder / f"{language}.jsonl", language)
 
 
 def _pinned(file: PinnedFile) -> Benchmark:
     return Benchmark(file.find, lambda folder: fetch_file(file, folder), file.verified)
 
 
-def _of_hub(module: ModuleType, find: Callable[[], Path | None]) -> Benchmark:
-    return Benchmark(find, lambda folder: fetch_from_hub(module.HUB, module.FOLDER, folder), lambda path: path)
+def _of_hub(module: ModuleType, find: Callable[[], Path | None], rows: Mapping[str, int]) -> Benchmark:
+    def get(folder: Path) -> None:
+        fetch_from_hub(module.HUB, module.FOLDER, rows, folder)
+
+    return Benchmark(find, get, lambda folder: folder)  # the loader counts what it reads
 
 
 BENCHMARKS = {
@@ -210,9 +228,17 @@ BENCHMARKS = {
     "humaneval_java": _pinned(humaneval_java.PUBLISHED),
     "humaneval_x": _pinned(humaneval_x.PUBLISHED),
     "condefects": Benchmark(condefects.find_condefects, fetch_condefects, condefects.verify),
-    "bigclonebench": _of_hub(bigclonebench, bigclonebench.find_bigclonebench),
-    "poj104": _of_hub(poj104, poj104.find_poj104),
+    "bigclonebench": _of_hub(bigclonebench, bigclonebench.find_bigclonebench, bigclonebench.N_PAIRS),
+    "poj104": _of_hub(poj104, poj104.find_poj104, poj104.N_PROGRAMS),
 }
+NAMES = {
+    "humanevalpack-python": "humanevalpack",
+    "humanevalpack-java": "humanevalpack",
+    "humaneval-java": "humaneval_java",
+    "humaneval-x-java": "humaneval_x",
+    "poj-104": "poj104",
+}
+"""What notebooks call them, where it is another name than that of the folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -223,12 +249,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder, failed = os.environ.get("LLMEXP_DATA_DIR", "").strip(), False
     if not folder:
         sys.exit("error: set LLMEXP_DATA_DIR to the folder that the benchmarks shall be fetched into")
-    place = Path(folder).expanduser()
-    place.mkdir(parents=True, exist_ok=True)
     for name in names:
         try:
+            place = Path(folder).expanduser()
+            place.mkdir(parents=True, exist_ok=True)
             print(f"{name}\t{fetch(name, place)}", flush=True)
-        except StudyError as error:
+        except (StudyError, OSError) as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             failed = True
     sys.exit(failed)

@@ -18,6 +18,7 @@ from llmexp_utils.benchmarks import Function, load_humaneval
 from llmexp_utils.code import changed_lines, normalise
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import data_dir
+from llmexp_utils.pinned import fetching
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from llmexp_utils.fault_benchmarks import FaultBenchmark
 
 REPOSITORY, FILE = "bigcode/humanevalpack", "data/{}/data/humanevalpack.jsonl"
+ADVICE = (
+    f"{fetching('humanevalpack')}, or put {{}}.jsonl into the folder humanevalpack of LLMEXP_DATA_DIR, "
+    "or let the hub be reached"
+)
 N_FAULTS = 164
 FIELDS = ("task_id", "declaration", "canonical_solution", "buggy_solution", "bug_type")
 MORE_FIELDS = {"python": (), "java": ("test",)}
@@ -88,7 +93,7 @@ def load_java(path: Path) -> FaultBenchmark:
     """The 164 Java faults with their tests.
 
     Published entry points differ from the methods' names in three problems; tests call methods by name, so the first
-    method stands for the function.
+    method by the alphabet stands for the function.
 
     Raises
     ------
@@ -124,7 +129,7 @@ def load_python(path: Path) -> FaultBenchmark:
 def read_rows(path: Path, language: str = "python") -> list[dict[str, str]]:
     """Rows of the published file, verified by their hash, with the fields that the study uses."""
     rows = []
-    for number, text in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(Path(path).read_text(encoding="utf-8").strip().split("\n"), start=1):
         try:
             row = json.loads(text)
             rows.append({field: row[field] for field in (*FIELDS, *MORE_FIELDS[language])})

@@ -19,6 +19,7 @@ from llmexp_utils.parameter_types import (
     Condition,
     Construct,
     Count,
+    Even,
     Fold,
     MoneyBudget,
     Once,
@@ -189,6 +190,8 @@ class FinetuneCloneDetection(Finetuning):
     notebook: ClassVar[str] = "06_finetune_clone_detection"
     clones: Reads
     main_arm: CloneArmName
+    n_added: Even
+    arm_added: Annotated[list[Even], Field(min_length=1), Once]
     conditions: Annotated[list[PairCondition], Field(min_length=1), Once]
     names_conditions: Annotated[list[PairCondition], Once]
     arms: Annotated[list[CloneArmName], Once]
@@ -247,7 +250,7 @@ class RealClones(Training, Reporting):
     pairs_a_task: Count
     n_pairs: Count
     share: Share
-    n_added: Annotated[int, Field(ge=2)]
+    n_added: Even
     conditions: Annotated[list[PairCondition], Field(min_length=2), Once]
     retrieval_conditions: Annotated[list[PairCondition], Once]
     encoder_head: Literal["cross", "bi"]

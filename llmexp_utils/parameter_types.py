@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from llmexp_utils.errors import StudyError
 
 Count = Annotated[int, Field(ge=1)]
+Even = Annotated[int, Field(ge=2, multiple_of=2)]
 Whole = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils import condefects, defects4j, fetch_benchmarks, humaneval_java, humaneval_x, pinned
+from llmexp_utils import condefects, defects4j, fetch_benchmarks, humaneval_java, humaneval_x, pinned, poj104
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fetch_benchmarks import BENCHMARKS, Benchmark, fetch, fetch_file, main
 from llmexp_utils.paths import data_dir
@@ -74,6 +74,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def left(folder: Path) -> list[str]:
+    """What is in a folder, locks apart."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
+
+
 def publish(folder: Path, path: str, content: bytes) -> None:
     place = folder / path
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +101,7 @@ def test_a_file_is_fetched_once_and_verified(public: Path, home: Path) -> None:
     assert fetch("demo", home) == home / "demo" / "d.json"
     assert DEMO.read(DEMO.find()) == {"demo": 1}
     assert fetch("demo", home) and ASKED == [f"/owner/demo/{'c' * 40}/in/d.json"]
-    assert [path.name for path in home.iterdir()] == ["demo"]
+    assert left(home) == ["demo"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_nothing_is_left_of_what_is_not_the_published_file(
 
 def test_a_file_of_ones_own_is_never_replaced(public: Path, home: Path) -> None:
     publish(home, "demo/d.json", b"mine")
-    with pytest.raises(StudyError, match="is not demo as it was published: remove it, and fetch again"):
+    with pytest.raises(StudyError, match="demo is there, but not as it was published; remove it, and fetch again"):
         fetch("demo", home)
     assert (home / "demo" / "d.json").read_bytes() == b"mine" and not ASKED
 
@@ -135,34 +140,45 @@ def test_of_condefects_the_programs_that_are_used_are_unpacked(
     publish(public, f"{condefects.REPOSITORY}/tar.gz/{condefects.COMMIT}", archive(members))
     with pytest.raises(StudyError, match="is not ConDefects as it was published"):
         fetch("condefects", home)
-    assert not list(home.iterdir())
+    assert not left(home)
     for name, text in programs.items():
         publish(tmp_path / "expected", name, text.encode())
     monkeypatch.setattr(condefects, "PROGRAMS_SHA256", condefects.programs_hash(tmp_path / "expected"))
     tasks = fetch("condefects", home)
     found = {path.relative_to(tasks).as_posix(): path.read_text() for path in tasks.rglob("*") if path.is_file()}
-    assert found == used and not (tmp_path / "evil.py").exists()
+    assert found == used and left(home) == ["condefects"] and not list(tmp_path.rglob("evil.py"))
 
 
 def test_a_broken_archive_is_one_line(public: Path, home: Path) -> None:
     publish(public, f"{condefects.REPOSITORY}/tar.gz/{condefects.COMMIT}", archive({"a/Code/x": "1" * 999})[:40])
     with pytest.raises(StudyError, match="cannot fetch ConDefects from"):
         fetch("condefects", home)
-    assert not list(home.iterdir())
+    assert not left(home)
 
 
-def test_data_sets_of_the_hub_are_parquet_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_sets_of_the_hub_are_parquet_files_with_the_published_rows(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import huggingface_hub
+    import pandas as pd
 
     signature = inspect.signature(huggingface_hub.snapshot_download)
+    sizes = {"train": 32_500, "validation": 8_500, "test": 11_000}  # of its card, the last one apart
 
     def download(*given: object, **named: object) -> None:
         asked = signature.bind(*given, **named).arguments
         assert asked["repo_type"] == "dataset" and asked["repo_id"].endswith("poj104")
-        publish(Path(asked["local_dir"]), "data/test-00000-of-00001.parquet", b"")
+        folder = Path(asked["local_dir"]) / "data"
+        folder.mkdir(parents=True)
+        for split, size in sizes.items():
+            pd.DataFrame({"id": range(size)}).to_parquet(folder / f"{split}-00000-of-00001.parquet")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert fetch("poj104", home) == home / "poj104"
+    with pytest.raises(StudyError, match="'test': 11000} rows, not .*'test': 12000}: it has changed"):
+        fetch("poj-104", home)
+    assert not left(home)
+    sizes["test"] = 12_000
+    assert fetch("poj-104", home) == home / "poj104", "by the name that notebooks use"
 
     def refuse(*given: object, **named: object) -> None:
         raise OSError("offline\nmore")
@@ -170,6 +186,19 @@ def test_data_sets_of_the_hub_are_parquet_files(home: Path, monkeypatch: pytest.
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(StudyError, match=r"from the model hub: check the network \(offline\)$"):
         fetch("bigclonebench", home)
+
+
+def test_half_a_benchmark_of_ones_own_is_left_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    publish(home, "poj104/train.jsonl", b"mine")
+    monkeypatch.setattr(
+        fetch_benchmarks.codexglue, "count_rows", lambda folder: dict.fromkeys(poj104.N_PROGRAMS, 10**9)
+    )
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_dir, **__: local_dir.mkdir())
+    with pytest.raises(StudyError, match="poj104 is there, but is not the whole benchmark: move it away"):
+        fetch("poj104", home)
+    assert (home / "poj104" / "train.jsonl").read_bytes() == b"mine"
 
 
 def test_the_command_fetches_what_it_can(
@@ -181,6 +210,10 @@ def test_the_command_fetches_what_it_can(
     out, err = capsys.readouterr()
     assert ended.value.code == 1 and out == f"demo\t{home / 'demo' / 'd.json'}\n"
     assert "error: unknown benchmark 'defect4j': did you mean 'defects4j'?" in err
+    monkeypatch.setenv("LLMEXP_DATA_DIR", str(home / "demo" / "d.json"))  # a file
+    with pytest.raises(SystemExit):
+        main(["demo"])
+    assert capsys.readouterr().err.startswith("error: ")
     monkeypatch.delenv("LLMEXP_DATA_DIR")
     with pytest.raises(SystemExit, match="error: set LLMEXP_DATA_DIR"):
         main(["demo"])
