@@ -14,7 +14,7 @@ import pandas as pd
 
 from llmexp_utils.axes import by_look, dodge, doublings, legend, need, percent
 from llmexp_utils.errors import StudyError
-from llmexp_utils.plots import CONDITIONS, Look
+from llmexp_utils.plots import BASELINES, CONDITIONS, Look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -90,7 +90,7 @@ def curve(
 
 def _floors(ax: Axes, rows: pd.DataFrame, look: Look) -> list[Artist]:
     """A line at each level that needs no training, told apart by its dashes."""
-    labels = rows["label"].fillna(look.label) if "label" in rows else [look.label] * len(rows)
+    labels = rows["label"].replace(BASELINES).fillna(look.label) if "label" in rows else [look.label] * len(rows)
     return [
         ax.axhline(level, linestyle=dashes, linewidth=1, color=look.colour, label=label)
         for level, label, dashes in zip(rows["estimate"], labels, cycle(FLOORS), strict=False)

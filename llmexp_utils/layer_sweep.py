@@ -90,9 +90,9 @@ def top1_by_layer(ax: Axes, faults: pd.DataFrame, seed: int) -> Axes:
         means, x="layers", y="top1", errorbar=("ci", 95), seed=seed, color=real.colour, marker=real.marker, ax=ax
     )
     ax.axhline(metrics.random_floor(faults)["top1"].mean(), color=floor.colour, linestyle="--", label=floor.label)
-    ax.set(xlabel="layers kept", ylabel="Top-1 on development faults", xticks=sorted(set(means.layers)))
+    ax.set(xlabel="decoder blocks kept", ylabel="Top-1 on development faults", xticks=sorted(set(means.layers)))
     percent(ax.yaxis)
-    ax.legend()
+    ax.legend(frameon=False)
     return ax
 
 

@@ -50,8 +50,15 @@ PAIR_CONDITIONS = {
     "C4": CONDITIONS["C4"],
     "C4far": Look("real + LLM, Score, no near misses", "#B22222", "*"),
     "C5": CONDITIONS["C5"],
-    "floor": replace(CONDITIONS["floor"], label="no training"),
+    "floor": replace(CONDITIONS["floor"], label="every pair called a clone"),
 }
+BASELINES = {
+    "always-clone": "every pair called a clone",
+    "token-overlap": "token overlap",
+    "cosine-minilm": "cosine of untouched MiniLM",
+    "cosine-frozen-llm": "cosine of the untouched LLM",
+}
+"""What pair baselines, which are not trained, are called in figures."""
 # Sources of faults wear the colour of the condition that trains on them.
 SOURCES = {
     "gold": Look("gold (real)", CONDITIONS["C0"].colour, "o"),
