@@ -28,6 +28,10 @@ NOT_FOLLOWED = {"__init__", "params", "notebook_params"}
 """Modules that only check parameters; their values are in the fingerprint themselves."""
 
 
+PROVENANCE = "provenance"
+"""Folder, beside results, of what says where they come from (:mod:`llmexp_utils.study`)."""
+
+
 @dataclass(frozen=True)
 class Record:
     """A successful run: what it depended on, what it wrote (path: hash), how many seconds it took, by which code."""
@@ -108,6 +112,9 @@ def outputs(params: Params, root: Path, started: float) -> dict[str, str]:
         if not target.exists():
             raise RunFailed(f"{params.notebook}: ended without writing {getattr(params, name)} ('{name}')")
         files = [path for path in _files(target) if target.is_file() or path.stat().st_mtime >= started]
+        files = [
+            path for path in files if path.parent.name != PROVENANCE
+        ]  # differs from run to run of the same results
         found |= {os.path.relpath(path, root): content_hash(path) for path in files}
     return found
 

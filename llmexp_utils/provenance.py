@@ -9,6 +9,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+RESULTS = (":(exclude)results", ":(exclude)figures")  # which a study writes anew
 PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "transformers", "xllamacpp")
 
 
@@ -35,15 +36,20 @@ def footer(start: float, **facts: object) -> None:
     rows = {"seconds": f"{time.perf_counter() - start:.1f}"}
     rows |= {name: _text(value) for name, value in facts.items()}
     rows["code"] = commit()
-    rows["machine"] = f"{platform.system()} {platform.machine()}, {cores()} of {os.cpu_count()} cores, {cpu_model()}"
+    rows["machine"] = machine()
     rows["versions"] = _installed()
     width = max(map(len, rows))
     print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
 
 
 def stamp() -> dict[str, str]:
-    """What is recorded with a result: the commit, and the versions of what computed it."""
-    return {"commit": commit(), "versions": _installed()}
+    """What is recorded with a result: the commit, the versions of what computed it, and on what."""
+    return {"commit": commit(), "versions": _installed(), "machine": machine()}
+
+
+def machine() -> str:
+    """System, cores and processor."""
+    return f"{platform.system()} {platform.machine()}, {cores()} of {os.cpu_count()} cores, {cpu_model()}"
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
@@ -58,12 +64,12 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def commit(folder: str | Path | None = None) -> str:
-    """Short hash of the commit that is checked out, with a flag if tracked files differ from it."""
+    """Short hash of the commit that is checked out, with a flag if tracked files differ from it, results apart."""
     root = Path(folder) if folder else Path(__file__).resolve().parents[1]
     number = _git(root, "rev-parse", "--short", "HEAD")
     if not number:
         return "not under version control"
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *RESULTS)
     return f"commit {number}{', with uncommitted changes' if changed else ''}"
 
 

@@ -9,6 +9,7 @@ Snakemake.
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +180,20 @@ def _run(study: Study, name: str, why: Sequence[str]) -> None:
     written, seconds = freshness.outputs(params, study.root, started), time.time() - started
     record = freshness.Record(parts, written, round(seconds, 1), provenance=provenance.stamp())
     freshness.write_record(study.record_path(name), record)
+    _keep_provenance(study, name, record)
     _say(f"{study.title(name)}: done in {about(seconds / 60).removeprefix('about ')}")
+
+
+def _keep_provenance(study: Study, name: str, record: freshness.Record) -> None:
+    """Say beside the results, which are kept, where they come from; records are not kept."""
+    params = study.params[name]
+    written = ["results"] if hasattr(params, "results") else params.names("writes")
+    if written:
+        place = study.root / getattr(params, written[0])
+        folder = (place if place.is_dir() else place.parent) / freshness.PROVENANCE
+        finished = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        facts = {"notebook": name, "profile": params.profile, "finished": finished, "seconds": record.seconds}
+        atomic_write(folder / f"{name}.json", f"{json.dumps(facts | record.provenance, indent=1)}\n")
 
 
 @contextlib.contextmanager

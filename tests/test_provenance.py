@@ -36,6 +36,11 @@ def test_commit_and_its_flag(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("one")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "-m", "first")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "table").write_text("one")
+    git(tmp_path, "add", "results")
+    git(tmp_path, "commit", "-m", "second")
+    (tmp_path / "results" / "table").write_text("written anew by an earlier notebook")
     clean = provenance.commit(tmp_path)
     assert clean.startswith("commit ") and "uncommitted" not in clean
     (tmp_path / "file").write_text("two")

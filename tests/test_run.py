@@ -87,6 +87,15 @@ def test_a_missing_input_names_the_notebook_that_writes_it(toy: Path, capsys: py
     )
 
 
+def test_results_say_where_they_come_from(toy: Path) -> None:
+    say("notebook", FIRST)
+    (path,) = toy.rglob("provenance/*.json")
+    facts = json.loads(path.read_text())
+    assert path.stem == facts["notebook"] == FIRST and facts["profile"] == "smoke" and facts["seconds"] >= 0
+    assert {"finished", "commit", "versions", "machine"} <= facts.keys()
+    assert not any("provenance" in name for name in written(toy, FIRST)), "the same results stay the same"
+
+
 def test_a_run_in_another_process_is_waited_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (toy / "runs/smoke/locks").mkdir(parents=True)
     hold = "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"

@@ -10,7 +10,8 @@ from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.params import Params
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SPECIAL = {"prices": [], "money_budget": 0.0, "benchmarks": ["humaneval"], "n_tasks": 10, "n_added": 2}
+SPECIAL = {"prices": [], "money_budget": 0.0, "n_tasks": 10, "n_added": 2, "arm_added": [2]}
+SPECIAL |= dict.fromkeys(["benchmarks", "encoder_benchmarks"], ["humaneval"])
 STUB = '''"""Stands for papermill: runs the cells in this process."""
 import json, os, pathlib
 
