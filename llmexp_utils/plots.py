@@ -50,10 +50,10 @@ PAIR_CONDITIONS = {
     "C4": CONDITIONS["C4"],
     "C4far": Look("real + LLM, Score, no near misses", "#B22222", "*"),
     "C5": CONDITIONS["C5"],
-    "floor": replace(CONDITIONS["floor"], label="every pair called a clone"),
+    "floor": replace(CONDITIONS["floor"], label="all called clones"),
 }
 BASELINES = {
-    "always-clone": "every pair called a clone",
+    "always-clone": "all called clones",
     "token-overlap": "token overlap",
     "cosine-minilm": "cosine of untouched MiniLM",
     "cosine-frozen-llm": "cosine of the untouched LLM",

@@ -110,7 +110,7 @@ def test_arms_of_pairs_have_no_policy_and_their_own_looks(axes):
     names = ["n_added", "condition", "generator", "form", "minus", "estimate", "p_holm"]
     left, right = arms(axes, with_bounds(pd.DataFrame(rows, columns=names)), floor=0.4, looks=PAIR_CONDITIONS)
     assert labels(left) == ["8 added", "real + rewriting", "big rewrite"]
-    assert "dashed: every pair called a clone" in left.get_xlabel() and "minus real + rewriting" in right.get_xlabel()
+    assert "dashed: all called clones" in left.get_xlabel() and "minus real + rewriting" in right.get_xlabel()
     assert [mark.get_xdata()[0] for mark in marks(right)] == [0.1]
 
 

@@ -62,7 +62,7 @@ def test_each_part_has_its_own_floor(ax):
     lines = [
         item
         for item in ax.collections
-        if isinstance(item, LineCollection) and item.get_label() == "every pair called a clone"
+        if isinstance(item, LineCollection) and item.get_label() == "all called clones"
     ]
     starts = [tuple(segment[0]) for segment in lines[0].get_segments()]
     assert sorted(starts) == [pytest.approx(start) for start in ((-0.4, 0.6), (0.6, 0.4))]
