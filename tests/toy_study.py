@@ -11,7 +11,7 @@ from llmexp_utils.params import Params
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPECIAL = {"prices": [], "money_budget": 0.0, "n_tasks": 10, "n_added": 2, "arm_added": [2]}
-SPECIAL |= dict.fromkeys(["benchmarks", "encoder_benchmarks"], ["humaneval"])
+SPECIAL |= {name: ["humaneval"] for name in ("benchmarks", "encoder_benchmarks")}
 STUB = '''"""Stands for papermill: runs the cells in this process."""
 import json, os, pathlib
 
