@@ -1,7 +1,8 @@
 """Results of a sweep as one tidy table for each kind of row: what was swept, the notebook's rows, where they are from.
 
 ``runs/<profile>/sweep/`` gets ``points.csv`` (one row a point) and, for each frame that the notebooks write
-(``predictions``, ...), a Parquet file and a CSV file; columns that hold lists are in the Parquet file only.
+(``predictions``, ...), a Parquet file and a CSV file (columns that hold lists are in the Parquet file only), and of
+predictions a ``..._summary.csv``: :mod:`llmexp_utils.sweep_summary`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import pandas as pd
 from llmexp_utils import frames, freshness
 from llmexp_utils.paths import atomic_write
 from llmexp_utils.sweep import Point, word
+from llmexp_utils.sweep_summary import summary
 
 SUFFIXES = (".parquet", ".jsonl")
+ENDS, PREDICTIONS = (".parquet", ".csv", "_summary.csv"), "predictions"
 
 
 def table_paths(points: Iterable[Point]) -> list[Path]:
@@ -26,7 +29,8 @@ def table_paths(points: Iterable[Point]) -> list[Path]:
         return []
     names = dict.fromkeys(field for point in points for field in _frames(point))
     folder = points[0].done.parents[2]
-    return [folder / "points.csv", *(folder / f"{name}{end}" for name in names for end in (".parquet", ".csv"))]
+    ends = {name: ENDS if name.endswith(PREDICTIONS) else ENDS[:2] for name in names}
+    return [folder / "points.csv", *(folder / f"{name}{end}" for name in names for end in ends[name])]
 
 
 def collect(points: Mapping[str, Point]) -> list[str]:
@@ -37,11 +41,13 @@ def collect(points: Mapping[str, Point]) -> list[str]:
     described = {point.name: _facts(point) | _provenance(point) for point in standing}
     listed, *tables = table_paths(points.values())
     _write_csv(pd.DataFrame(list(described.values())), root / listed)
-    for path in tables[::2]:
+    for path in (path for path in tables if path.suffix == ".parquet"):
         rows = [_rows(point, path.stem) for point in standing if path.stem in _frames(point)]
         table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
         frames.write_frame(table, root / path)
         _write_csv(table, root / path.with_suffix(".csv"))
+        if path.stem.endswith(PREDICTIONS):
+            _write_csv(summary(table), root / path.with_name(f"{path.stem}{ENDS[-1]}"))
     return missing
 
 

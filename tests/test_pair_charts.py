@@ -60,9 +60,7 @@ def test_conditions_stand_side_by_side_with_their_intervals(ax):
 def test_each_part_has_its_own_floor(ax):
     by_part(ax, pd.concat([parts("C0", similar=0.5, random=0.9), parts("floor", similar=0.4, random=0.6)]))
     lines = [
-        item
-        for item in ax.collections
-        if isinstance(item, LineCollection) and item.get_label() == "all called clones"
+        item for item in ax.collections if isinstance(item, LineCollection) and item.get_label() == "all called clones"
     ]
     starts = [tuple(segment[0]) for segment in lines[0].get_segments()]
     assert sorted(starts) == [pytest.approx(start) for start in ((-0.4, 0.6), (0.6, 0.4))]
