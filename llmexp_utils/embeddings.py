@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,7 +55,7 @@ def embed_with_encoder(
     Returns
     -------
     ndarray, shape (len(codes), d), float32
-        Texts longer than 512 tokens (or the encoder's own limit) are cut.
+        Texts longer than 512 tokens (or the encoder's own limit) are cut, and a warning says how many.
 
     Raises
     ------
@@ -132,8 +133,14 @@ def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarra
     tokenizer, model = _load(folder)
     limit = min(MAX_TOKENS, tokenizer.model_max_length)
 
+    cut = 0
+
     def tokens_of(code: str) -> BatchEncoding:
-        return tokenizer(code, truncation=True, max_length=limit, return_tensors="pt")
+        nonlocal cut
+        tokens = tokenizer(code, truncation=True, max_length=limit, return_tensors="pt")
+        if tokens["input_ids"].shape[1] == limit:
+            cut += len(tokenizer(code, verbose=False)["input_ids"]) > limit
+        return tokens
 
     def vector(tokens: BatchEncoding) -> np.ndarray:
         with torch.inference_mode():
@@ -148,6 +155,10 @@ def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarra
             for row, found in enumerate(pool.map(vector, inputs), start):
                 result[row] = found
                 bar.update()
+    if cut:
+        warnings.warn(
+            f"{cut} of {len(codes)} texts are longer than {limit} tokens: their ends do not count", stacklevel=2
+        )
     return result
 
 
