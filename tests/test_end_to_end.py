@@ -11,6 +11,7 @@ import pytest
 
 from llmexp_utils import frames
 from llmexp_utils.benchmarks import load_groups
+from llmexp_utils.freshness import PROVENANCE
 from llmexp_utils.paths import gold_dir
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -31,7 +32,9 @@ def smoke(root):
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All results; when and where they were made is another matter."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != PROVENANCE]
+    return {str(path): path.read_bytes() for path in files}
 
 
 def test_every_table_and_figure_is_there(smoke):
@@ -41,6 +44,11 @@ def test_every_table_and_figure_is_there(smoke):
         assert path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists()
     tables = {path.stem.split("_")[0] for path in (smoke / "results").glob("*.csv")}
     assert {f"tab{number:02}" for number in (*range(1, 18), *range(19, 29))} <= tables  # 18 and 29: of fig15 and fig25
+
+
+def test_results_say_where_they_come_from(smoke):
+    told = {path.stem for path in (smoke / "results" / PROVENANCE).glob("*.json")}
+    assert {"01_benchmarks", "04_validate_and_select", "07_results", "08_real_benchmarks", "09_real_clones"} <= told
 
 
 def test_a_fold_is_tested_on_its_own_group(smoke):
