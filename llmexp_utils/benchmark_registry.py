@@ -152,5 +152,5 @@ def locate(name: str, sources: Mapping[str, Source], items: str) -> tuple[Path, 
 def check_name(name: str, sources: Mapping[str, Source] = SOURCES) -> str:
     """The name of a known benchmark, or a file name of one's own."""
     if name not in sources and not name.endswith(".jsonl"):
-        raise StudyError(f"unknown benchmark {name!r}{hint(name, sources)}; or give your own file.jsonl")
+        raise StudyError(f"unknown benchmark {name!r}, and no .jsonl file of your own{hint(name, sources)}")
     return name

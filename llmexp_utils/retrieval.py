@@ -106,7 +106,7 @@ def _of_query(scores: np.ndarray, is_clone: np.ndarray) -> float:
     clones = np.bincount(tie, is_clone)
     ties = np.repeat(np.arange(len(values)), sizes)  # that each place belongs to, best first
     place = np.arange(len(scores)) - (np.cumsum(sizes) - sizes)[ties]  # within its tie, from 0
-    # A place holds a clone as often as its tie has clones; so does every other place of the tie above it.
+    # A place holds a clone as often as its tie does; the clones that are left fall on the tie's places above it alike.
     above = (np.cumsum(clones) - clones)[ties] + place * (clones[ties] - 1) / np.maximum(sizes[ties] - 1, 1)
     precision = (clones / sizes)[ties] * (above + 1) / np.arange(1, len(scores) + 1)
     return float(precision[:n_clones].sum() / n_clones)

@@ -81,7 +81,7 @@ def test_benchmarks_stand_beside_what_needs_no_training(results):
 
 def test_parts_with_fewer_seeds_are_named():
     table = pd.DataFrame({"student": ["a", "b", "a"], "n_seeds": [3, 1, 2]})
-    assert report._seeds(table, "student") == "seeds: 3; b: 1"
+    assert report._seeds(table, "student") == "seeds: 3, 1 for b"
     assert report._seeds(table[table.student == "a"], "student") == "seeds: 3"
 
 
