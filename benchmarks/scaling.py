@@ -7,13 +7,14 @@ processor time, so that other work on the machine counts little; of the sandbox,
 nobody counts, in wall-clock time with a worker a core. Small numbers are gone through again and again, with other items
 each time, until they took two seconds; sizes and stages take turns, so that a busy minute hits all alike.
 
-``peak_mb`` is the most memory that the process ever had, imports and made-up items included; ``kb_per_added_item`` is
-what each item above the smallest number adds to it. A stage hands all its results on in one frame or book, so that some
-kilobytes an item are in its nature. Nothing is compared in pairs: duplicates are found by their tokens, and the Score
-needs the averages of the real faults alone. The memory of the sandbox's workers is in ``sandbox_memory.csv``.
+``peak_mb`` is the most memory that a process has which goes through the stage once, with imports and with the items,
+which another process has made. ``relative_mb`` compares it with that for the smallest number, and ``kb_per_added_item``
+is what each item above the smallest number adds: its texts and its results, which a stage hands on in one frame or
+book. Nothing is compared in pairs: duplicates are found by their tokens, and the Score needs the averages of the real
+faults alone. The memory of the sandbox's workers is in ``sandbox_memory.csv``.
 
-Writes ``benchmarks/scaling.csv`` and a picture of it. Run with ``python -m benchmarks.scaling`` (Linux); about half an
-hour on an idle machine.
+Writes ``benchmarks/scaling.csv`` and a picture of it. Run with ``python -m benchmarks.scaling`` (Linux); about forty
+minutes on an idle machine.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import gc
 import io
 import multiprocessing
 import os
+import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +40,8 @@ from llmexp_utils.provenance import cores, cpu_model, versions
 from llmexp_utils.tables import csv_text
 
 if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -45,11 +49,12 @@ SIZES, MIDDLE, TURNS = (100, 300, 1_000, 3_000, 10_000), 1_000, 3
 SECONDS = 2.0  # of a measurement, at least
 FEW = ANSWERS  # one problem
 BAND = 0.2
+GIVEN = "given.pickle"
 LOOKS = (("#332288", "o"), ("#44AA99", "s"))  # colour and marker of the stages of one part
 
 
-def measure(task: tuple[int, int]) -> dict[str, object]:
-    """One row for a stage (by number) and a number of items."""
+def times(task: tuple[int, int]) -> dict[str, object]:
+    """One row for a stage (by number) and a number of items: what one more costs, and what the stage costs to start."""
     stage, size = STAGES[task[0]], task[1]
     first, seconds, starts = SIZES[0], [], []
     with at_home():
@@ -58,8 +63,8 @@ def measure(task: tuple[int, int]) -> dict[str, object]:
             starts.append(once(stage, first, FEW))
             seconds.append((once(stage, first + FEW, size) - starts[-1]) / (size - FEW))
             first += FEW + size
-    times = {"ms_per_item": 1e3 * np.median(seconds), "start_ms": 1e3 * np.median(starts)}
-    return {"part": stage.part, "stage": stage.name, "items": size} | times | {"peak_mb": peak_mb()}
+    found = {"ms_per_item": 1e3 * np.median(seconds), "start_ms": 1e3 * np.median(starts)}
+    return {"part": stage.part, "stage": stage.name, "items": size} | found
 
 
 @contextlib.contextmanager
@@ -81,38 +86,61 @@ def once(stage: Stage, first: int, size: int) -> float:
         return stage.clock() - start
 
 
-def peak_mb() -> float:
-    """Most memory that this process has had; ``getrusage`` would count that of the one that started it, too."""
+def prepare(number: int, size: int, folder: Path) -> None:
+    """Leave in a folder what a stage is given: whoever makes the items up needs memory for it."""
+    with at_home():
+        given = STAGES[number].prepare(items(SIZES[0], size), folder)
+    (folder / GIVEN).write_bytes(pickle.dumps(given))
+
+
+def peak_mb(number: int, folder: Path) -> float:
+    """Most memory that this process has, after a stage; ``getrusage`` would count that of the one that started it."""
+    stage = STAGES[number]
+    with at_home():
+        once(stage, 0, SIZES[0])
+        with (folder / GIVEN).open("rb") as stream:
+            given = pickle.load(stream)
+        stage.run(given, folder)
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def table(sizes: Sequence[int] = SIZES, turns: int = TURNS) -> pd.DataFrame:
-    """Measure all stages at all sizes, in turns."""
-    tasks = [(number, size) for _ in range(turns) for size in sizes for number in range(len(STAGES))]
+    """Measure all stages at all sizes: their time in turns, their memory once."""
+    tasks = [(number, size) for size in sizes for number in range(len(STAGES))]
     rows = []
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for row in pool.imap(measure, tasks):
+        for row in pool.imap(times, tasks * turns):
             rows.append(row)
             print(*row.values(), flush=True)
-    return summary(pd.DataFrame(rows))
+        peaks = [memory(pool, *task) for task in tasks]
+    return summary(pd.DataFrame(rows), pd.DataFrame(peaks))
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Median of the turns, fastest and slowest; compared with the middle size, and in memory with the smallest."""
+def memory(pool: Pool, number: int, size: int) -> dict[str, object]:
+    """One row of memory: one process prepares the items, another one goes through the stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        pool.apply(prepare, (number, size, Path(folder)))
+        row = {"stage": STAGES[number].name, "items": size, "peak_mb": pool.apply(peak_mb, (number, Path(folder)))}
+    print(*row.values(), flush=True)
+    return row
+
+
+def summary(rows: pd.DataFrame, peaks: pd.DataFrame) -> pd.DataFrame:
+    """Median of the turns, fastest and slowest, compared with the middle size; memory, with the smallest."""
     found = rows.groupby(["part", "stage", "items"], sort=False)
-    times = found.ms_per_item.agg(ms_per_item="median", fastest="min", slowest="max")
-    frame = times.join(found[["start_ms", "peak_mb"]].median()).reset_index()
+    costs = found.ms_per_item.agg(ms_per_item="median", fastest="min", slowest="max")
+    frame = costs.join(found[["start_ms"]].median()).reset_index().merge(peaks, on=["stage", "items"])
     middle = frame[frame["items"] == MIDDLE].set_index("stage").ms_per_item
     frame.insert(4, "relative", frame.ms_per_item / frame.stage.map(middle))
-    least = frame[frame["items"] == SIZES[0]].set_index("stage").peak_mb
-    added = (frame["items"] - SIZES[0]).replace(0, np.nan)
-    frame["kb_per_added_item"] = 1e3 * (frame.peak_mb - frame.stage.map(least)) / added
+    least = frame.stage.map(frame[frame["items"] == SIZES[0]].set_index("stage").peak_mb)
+    frame["relative_mb"] = frame.peak_mb / least
+    frame["kb_per_added_item"] = 1e3 * (frame.peak_mb - least) / (frame["items"] - SIZES[0]).replace(0, np.nan)
     return frame
 
 
 def picture(frame: pd.DataFrame) -> Figure:
-    """Time an item against that at the middle size, and memory: two panels for each part of the study."""
+    """Time an item, and memory, against those at one size: two panels for each part of the study."""
     import matplotlib.pyplot as plt
 
     parts = list(dict.fromkeys(frame.part))
@@ -122,23 +150,25 @@ def picture(frame: pd.DataFrame) -> Figure:
             above.set_title(part)
             draw(above, below, frame[frame.part == part])
         axes[0, 0].set_ylabel(f"time an item adds\n(1 = at {MIDDLE:,} items)")
-        axes[1, 0].set_ylabel("peak memory of the process (MB)")
-        axes[1, 0].set_ylim(bottom=0)
+        axes[1, 0].set_ylabel(f"peak memory of the process\n(1 = at {SIZES[0]:,} items)")
     return fig
 
 
 def draw(above: Axes, below: Axes, frame: pd.DataFrame) -> None:
     """The panels of one part; whiskers are the fastest and the slowest turn."""
-    above.axhspan(1 - BAND, 1 + BAND, color="#EEEEEE", label="\N{PLUS-MINUS SIGN}20 %")
+    sizes = sorted(set(frame["items"]))
+    for panel in (above, below):
+        panel.axhspan(1 - BAND, 1 + BAND, color="#EEEEEE", label="\N{PLUS-MINUS SIGN}20 %")
+        panel.set(xscale="log", ylim=(0, 2))
     for (stage, rows), (colour, marker) in zip(frame.groupby("stage", sort=False), LOOKS, strict=False):
-        unit = rows.ms_per_item / rows.relative
+        look = {"color": colour, "marker": marker}
+        unit, least = rows.ms_per_item / rows.relative, rows.peak_mb / rows.relative_mb
         whiskers = [(rows.ms_per_item - rows.fastest) / unit, (rows.slowest - rows.ms_per_item) / unit]
         name = f"{stage} ({unit.iloc[0]:.2g} ms)"
-        above.errorbar(rows["items"], rows.relative, whiskers, color=colour, marker=marker, capsize=2, label=name)
-        below.plot(rows["items"], rows.peak_mb, color=colour, marker=marker)
-    sizes = sorted(set(frame["items"]))
-    above.set(xscale="log", ylim=(0, 2))
-    above.legend(loc="lower center", fontsize=8)
+        above.errorbar(rows["items"], rows.relative, whiskers, capsize=2, label=name, **look)
+        below.plot(rows["items"], rows.relative_mb, label=f"{stage} ({least.iloc[0]:.0f} MB)", **look)
+    for panel in (above, below):
+        panel.legend(loc="lower center", fontsize=8)
     below.set(xlabel="items", xticks=sizes, xticklabels=[f"{size:,}" for size in sizes])
     below.minorticks_off()
 

@@ -24,7 +24,7 @@ from llmexp_utils.prompts import Message
 from llmexp_utils.recordings import Decoding, Recordings, prompt_hash, request_key
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to a generator.
 
@@ -55,8 +55,14 @@ def missing(requests: Iterable[Request], model: str, book: Recordings) -> list[R
     return [request for key, request in unique.items() if key not in book]
 
 
-def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[dict[str, Any]]:
-    """Recorded answers, in the order of the requests."""
+def replay(requests: Sequence[Request], model: str, book: Recordings) -> Iterator[dict[str, Any]]:
+    """Recorded answers, in the order of the requests, each read when its turn comes.
+
+    Raises
+    ------
+    StudyError
+        If an answer is not on record; at once.
+    """
     lost = missing(requests, model, book)
     if lost:
         raise StudyError(
@@ -64,7 +70,7 @@ def replay(requests: Sequence[Request], model: str, book: Recordings) -> list[di
             f"(first: {lost[0].task_id}, {lost[0].form}): "
             "set mode to record in this notebook, or go back to the committed parameters"
         )
-    return [book[request.key(model)] for request in requests]
+    return (book[request.key(model)] for request in requests)
 
 
 def record(
@@ -167,7 +173,7 @@ def settle(
     model: str,
     client: Client | None,
     ledger: Ledger | None = None,
-) -> list[dict]:
+) -> Iterator[dict[str, Any]]:
     """Answers from the book of a generator and form, after asking for the missing ones if there is a client."""
     book = book_of(form, generator, folder)
     if client:

@@ -148,7 +148,8 @@ def _unrecorded(arm: Arm, samples: int, folder: Path, base_url: str) -> str:
     """What must be missing, as no function has as many answers as are asked for; empty otherwise."""
     book = book_of(arm.form, arm.generator, folder)
     model = model_identity(arm.generator, server_of(arm.generator, base_url))
-    answers = Counter(book[key].get("task_id") for key in book if book[key].get("model") == model)
+    recorded = (book[key] for key in book)
+    answers = Counter(answer.get("task_id") for answer in recorded if answer.get("model") == model)
     most = max(answers.values(), default=0)
     if most >= samples:
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import dedent, indent
 from typing import Any
 
@@ -38,7 +38,7 @@ def read_clone(function: Function, answer: str) -> tuple[str, str, str]:
 
 
 def clone_rows(
-    requests: Sequence[Request], answers: Sequence[dict[str, Any]], functions: Sequence[Function], generator: str
+    requests: Sequence[Request], answers: Iterable[dict[str, Any]], functions: Sequence[Function], generator: str
 ) -> list[dict[str, Any]]:
     """One row an answer: what was asked, what it cost, and what became of it."""
     by_id = {function.task_id: function for function in functions}

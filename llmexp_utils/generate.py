@@ -6,7 +6,8 @@ that picked the line. Policies that pick the same line therefore share the recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -15,11 +16,14 @@ from llmexp_utils import prompts
 from llmexp_utils.asking import Request, cost_of
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.code import CodeError
+from llmexp_utils.frames import CANDIDATES
 from llmexp_utils.languages import language
 from llmexp_utils.prompts import Example
 from llmexp_utils.recordings import Decoding
 
 MAX_TOKENS = {"line": 80, "function": 400, "choose": 30}
+ROWS_AT_ONCE = 200
+"""Rows that wait to become part of a frame: as single objects they take several times the memory."""
 
 
 def line_requests(
@@ -101,32 +105,41 @@ def read_candidate(function: Function, form: str, line: int, answer: str) -> tup
 
 def candidate_frame(
     requests: Sequence[Request],
-    answers: Sequence[dict[str, Any]],
+    answers: Iterable[dict[str, Any]],
     functions: Sequence[Function],
     generator: str,
     policy: str,
 ) -> pd.DataFrame:
     """One row an answer: what was asked, what it cost, and what became of it."""
+    rows = _candidate_rows(requests, answers, functions, generator, policy)
+    parts = (list(islice(rows, ROWS_AT_ONCE)) for _ in range(0, len(requests), ROWS_AT_ONCE))
+    frames = [pd.DataFrame(part, columns=list(CANDIDATES)) for part in parts]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CANDIDATES))
+
+
+def _candidate_rows(
+    requests: Sequence[Request],
+    answers: Iterable[dict[str, Any]],
+    functions: Sequence[Function],
+    generator: str,
+    policy: str,
+) -> Iterator[dict[str, Any]]:
     by_id = {function.task_id: function for function in functions}
     sample: dict[str, int] = {}
-    rows = []
     for request, answer in zip(requests, answers, strict=True):
         function = by_id[request.task_id]
         status, code = read_candidate(function, request.form, request.line, answer["answer"])
         number = sample[request.task_id] = sample.get(request.task_id, -1) + 1
-        rows.append(
-            {
-                "candidate_id": f"{request.task_id}/{generator}/{request.form}/{policy or '-'}/{number}",
-                "task_id": request.task_id,
-                "generator": generator,
-                "form": request.form,
-                "policy": policy,
-                "sample": number,
-                "line": request.line,
-                "status": status,
-                "code": code,
-                "correct": function.code,
-                **cost_of(answer),
-            }
-        )
-    return pd.DataFrame(rows)
+        yield {
+            "candidate_id": f"{request.task_id}/{generator}/{request.form}/{policy or '-'}/{number}",
+            "task_id": request.task_id,
+            "generator": generator,
+            "form": request.form,
+            "policy": policy,
+            "sample": number,
+            "line": request.line,
+            "status": status,
+            "code": code,
+            "correct": function.code,
+            **cost_of(answer),
+        }

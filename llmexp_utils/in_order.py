@@ -49,13 +49,14 @@ def answer_in_order(
     Exception
         What ``ask`` raised for the first request without an answer; everything before it is written.
     """
+    if concurrency == 1:  # without a thread: for short answers, waking it up would take as long as all else
+        return _one_by_one(ask, requests, write, ledger)
     left, waiting = deque(requests), deque[tuple["Request", Future["Answer"]]]()
-    most = 1 if concurrency == 1 else AHEAD * concurrency
     written = 0
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="asking")
     try:
         while True:
-            while left and len(waiting) < most and ledger.hold(left[0]):
+            while left and len(waiting) < AHEAD * concurrency and ledger.hold(left[0]):
                 request = left.popleft()
                 waiting.append((request, pool.submit(ask, request.messages, request.decoding)))
             if not waiting:
@@ -67,3 +68,18 @@ def answer_in_order(
             written += 1
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an error or an interruption does not wait for the others
+
+
+def _one_by_one(
+    ask: Callable[[Sequence[Message], Decoding], Answer],
+    requests: Sequence[Request],
+    write: Callable[[Request, Answer], None],
+    ledger: Ledger,
+) -> int:
+    for written, request in enumerate(requests):
+        if not ledger.hold(request):
+            return written
+        answer = ask(request.messages, request.decoding)
+        ledger.settle(request, answer)
+        write(request, answer)
+    return len(requests)

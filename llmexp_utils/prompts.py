@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 Message = dict[str, str]
 
@@ -43,9 +44,20 @@ def fence(code: str, language: str = "python") -> str:
     return f"```{language}\n{code}```"
 
 
+@cache
 def task(form: str, language: str) -> Message:
     """System message of a form."""
     return {"role": "system", "content": TASK[form].format(language.title())}
+
+
+@lru_cache(maxsize=256)  # thousands of requests show the same few examples, and keep one text of each
+def _shown(example: Example, form: str, language: str) -> tuple[Message, Message]:
+    """Question and answer of an example."""
+    if form == "line":
+        asked, answered = _line_turn(example.correct, example.original, language), example.faulty.strip()
+    else:
+        asked, answered = fence(example.correct, language), fence(example.faulty_code, language)
+    return {"role": "user", "content": asked}, {"role": "assistant", "content": answered}
 
 
 def _line_turn(code: str, line: str, language: str) -> str:
@@ -54,20 +66,14 @@ def _line_turn(code: str, line: str, language: str) -> str:
 
 def line_messages(examples: Sequence[Example], code: str, line: str, language: str = "python") -> list[Message]:
     """Chat that asks for one line of ``code`` to be rewritten."""
-    messages = [task("line", language)]
-    for example in examples:
-        messages.append({"role": "user", "content": _line_turn(example.correct, example.original, language)})
-        messages.append({"role": "assistant", "content": example.faulty.strip()})
-    return [*messages, {"role": "user", "content": _line_turn(code, line, language)}]
+    shown = (turn for example in examples for turn in _shown(example, "line", language))
+    return [task("line", language), *shown, {"role": "user", "content": _line_turn(code, line, language)}]
 
 
 def function_messages(examples: Sequence[Example], code: str, language: str = "python") -> list[Message]:
     """Chat that asks for the whole function with one mistake (the paper's form)."""
-    messages = [task("function", language)]
-    for example in examples:
-        messages.append({"role": "user", "content": fence(example.correct, language)})
-        messages.append({"role": "assistant", "content": fence(example.faulty_code, language)})
-    return [*messages, {"role": "user", "content": fence(code, language)}]
+    shown = (turn for example in examples for turn in _shown(example, "function", language))
+    return [task("function", language), *shown, {"role": "user", "content": fence(code, language)}]
 
 
 def choose_messages(code: str, n_lines: int, language: str = "python") -> list[Message]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.prompts import Message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """Sampling parameters of one request; ``seed`` tells repeated requests with the same prompt apart."""
 
@@ -54,27 +55,34 @@ class Recordings:
         self._load()
 
     def _load(self) -> None:
-        self._by_key: dict[str, dict[str, Any]] = {}
-        text = self.path.read_bytes().decode("utf-8", errors="replace") if self.path.exists() else ""
-        whole, _, self._torn = text.rpartition("\n")
-        for number, line in enumerate(whole.split("\n") if whole else [], start=1):
-            try:
-                record = json.loads(line)
-                self._by_key[record["key"]] = record
-            except (ValueError, KeyError, TypeError) as error:
-                raise StudyError(f"{self.path}, line {number}: not a recording ({error})") from error
+        self._places: dict[str, int] = {}  # where each answer's line begins: the answers themselves stay in the file
+        self._torn = place = 0  # bytes of a last line that was cut short; of the lines before this one
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    self._torn = len(line)
+                    return
+                try:
+                    self._places[_record(line)["key"]] = place
+                except (ValueError, KeyError, TypeError) as error:
+                    raise StudyError(f"{self.path}, line {number}: not a recording ({error})") from error
+                place += len(line)
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self._places)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_key)
+        return iter(self._places)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._by_key
+        return key in self._places
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        return self._by_key[key]
+        with self.path.open("rb") as lines:
+            lines.seek(self._places[key])
+            return _record(lines.readline())
 
     @contextmanager
     def writer(self) -> Iterator[Recordings]:
@@ -90,18 +98,22 @@ class Recordings:
         try:
             self._load()  # another writer may have been at work since
             if self._torn:
-                with self.path.open("r+b") as stream:
-                    stream.truncate(stream.read().rfind(b"\n") + 1)
-                self._torn = ""
+                os.truncate(self.path, self.path.stat().st_size - self._torn)
+                self._torn = 0
             yield self
         finally:
             lock.release()
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one answer and write it through to the file."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._by_key[record["key"]] = record
+        with self.path.open("ab") as stream:
+            place = stream.tell()
+            stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._places[record["key"]] = place
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    return json.loads(line.decode("utf-8", errors="replace"))
 
 
 def agreement(folder: Path, reference: Path) -> dict[str, tuple[int, int]]:

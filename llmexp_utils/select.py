@@ -9,8 +9,9 @@ faults is measured by :mod:`llmexp_utils.diversity`.
 
 from __future__ import annotations
 
+import hashlib
 import tokenize
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,8 +26,8 @@ Embed = Callable[[list[str]], np.ndarray]
 Tokens = Callable[[str], list[str]]
 
 MAX_LINES = 3
-PAIRS_AT_ONCE = 256
-"""Pairs of vectors that are compared at the same time: as double numbers, vectors of all would fill the memory."""
+EMBEDDED_AT_ONCE, COMPARED_AT_ONCE = 2_048, 256
+"""Faults whose vectors are in memory at the same time, and in double precision: those of all would fill it."""
 
 
 def statistics(frame: pd.DataFrame, embed: Embed) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def statistics(frame: pd.DataFrame, embed: Embed) -> pd.DataFrame:
     frame : DataFrame
         Faults with ``code`` and ``correct``.
     embed : callable
-        From a list of ``n`` texts to an array of shape (n, d); it is called once, with distinct texts.
+        From a list of ``n`` texts to an array of shape (n, d); it is called with the distinct texts of 2,048 faults.
 
     Returns
     -------
@@ -49,12 +50,14 @@ def statistics(frame: pd.DataFrame, embed: Embed) -> pd.DataFrame:
     from rapidfuzz.distance import Levenshtein
 
     _require(frame, ("code", "correct"), "statistics")
-    pairs = list(zip(frame["correct"], frame["code"], strict=True))
+    starts = range(0, len(frame), EMBEDDED_AT_ONCE)
+    parts = (frame.iloc[start : start + EMBEDDED_AT_ONCE] for start in starts)
+    cosines = [_cosines(list(_pairs(part)), embed) for part in parts]
     return frame.assign(
-        lines_changed=[lines_touched(correct, code) for correct, code in pairs],
-        line_count=[len(code.splitlines()) for _, code in pairs],
-        edit_distance=[Levenshtein.distance(correct, code) for correct, code in pairs],
-        similarity=_cosines(pairs, embed),
+        lines_changed=[lines_touched(correct, code) for correct, code in _pairs(frame)],
+        line_count=[len(code.splitlines()) for code in frame["code"]],
+        edit_distance=[Levenshtein.distance(correct, code) for correct, code in _pairs(frame)],
+        similarity=np.concatenate([np.zeros(0), *cosines]),
     )
 
 
@@ -183,7 +186,7 @@ def deduplicate(
     """
     _require(frame, ("code",), "deduplicate")
     taken = set() if reserved is None else {_stream(code, tokens) for code in reserved["code"]}
-    seen: set[tuple[str, ...]] = set()
+    seen: set[bytes] = set()
     reasons = []
     for key in (_stream(code, tokens) for code in frame["code"]):
         reasons.append("same as a reserved fault" if key in taken else "repeated" if key in seen else "")
@@ -211,17 +214,20 @@ def hygiene(frame: pd.DataFrame, max_lines: int = MAX_LINES) -> tuple[pd.DataFra
     """
     _require(frame, ("code", "correct"), "hygiene")
     too_large = f"touches more than {max_lines} lines"
-    pairs = zip(frame["correct"], frame["code"], strict=True)
-    reasons = [_blemish(correct, code, max_lines, too_large) for correct, code in pairs]
+    reasons = [_blemish(correct, code, max_lines, too_large) for correct, code in _pairs(frame)]
     return _split(frame, reasons, ("does not parse", "unchanged", too_large))
 
 
-def _stream(code: str, tokens: Tokens) -> tuple[str, ...]:
-    """Tokens of a text; the text itself where it has none, so that broken text is equal to itself alone."""
+def _stream(code: str, tokens: Tokens) -> bytes:
+    """Digest of a text's tokens; of the text itself where it has none, so that broken text is equal to itself alone.
+
+    The tokens themselves take more memory than the texts.
+    """
     try:
-        return tuple(tokens(code))
+        stream = tokens(code)
     except (tokenize.TokenError, SyntaxError, CodeError):
-        return (code,)
+        stream = [code]
+    return hashlib.sha256("\0".join(stream).encode("utf-8", "surrogatepass")).digest()
 
 
 def _blemish(correct: str, code: str, max_lines: int, too_large: str) -> str:
@@ -249,16 +255,19 @@ def _by_score(frame: pd.DataFrame, how: How, name: str) -> pd.DataFrame:
     return ranked.assign(_turn=turn).sort_values(["_turn", "score", name]).drop(columns="_turn")
 
 
+def _pairs(frame: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Correct and faulty text, one fault after the other."""
+    return zip(frame["correct"], frame["code"], strict=True)
+
+
 def _cosines(pairs: list[tuple[str, str]], embed: Embed) -> np.ndarray:
     """Cosine of the embeddings of each pair of texts."""
-    if not pairs:
-        return np.zeros(0)
     rows = {text: row for row, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
     vectors = np.asarray(embed(list(rows)))
     if vectors.ndim != 2 or len(vectors) != len(rows):
         raise StudyError(f"embed returned shape {vectors.shape} for {len(rows)} texts: it must be (n, d)")
     places = np.array([[rows[text] for text in pair] for pair in pairs])
-    parts = (vectors[places[start : start + PAIRS_AT_ONCE]] for start in range(0, len(places), PAIRS_AT_ONCE))
+    parts = (vectors[places[start : start + COMPARED_AT_ONCE]] for start in range(0, len(places), COMPARED_AT_ONCE))
     cosines = np.concatenate([_cosine(part.astype(np.float64)) for part in parts])
     return np.clip(cosines, -1.0, 1.0).round(6)  # less is noise of 32-bit embeddings
 

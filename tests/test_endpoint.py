@@ -224,7 +224,7 @@ def test_a_vllm_server_is_asked_and_read(tmp_path):
         handler.seen.clear()
         with asking.asker("owner/model", "record", url, QUICK) as client:
             model = model_identity("owner/model", url)
-            answers = asking.settle("line", wanted, "owner/model", tmp_path, model, client)
+            answers = list(asking.settle("line", wanted, "owner/model", tmp_path, model, client))
     sent = {"temperature": 1.0, "top_p": 0.95, "max_tokens": 30, "seed": 2, "model": "owner/model"}
     assert sent.items() <= handler.seen[2][1].items() and set(handler.seen[2][1]) == {*sent, "messages"}
     assert [(row["prompt_tokens"], row["cached_tokens"], row["completion_tokens"]) for row in answers] == [
@@ -232,7 +232,7 @@ def test_a_vllm_server_is_asked_and_read(tmp_path):
     ] * 3
     assert (tmp_path / "line_owner_model.jsonl").exists()
     with asking.asker("owner/model", "replay", url) as client:  # the server is gone
-        assert asking.settle("line", wanted, "owner/model", tmp_path, model, client) == answers
+        assert list(asking.settle("line", wanted, "owner/model", tmp_path, model, client)) == answers
 
 
 def test_a_password_in_an_address_is_not_recorded(tmp_path):

@@ -29,7 +29,7 @@ def test_recorded_answers_are_replayed_in_order_and_asked_once(tmp_path):
     book = Recordings(tmp_path / "book.jsonl")
     assert asking.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e") == 3
     assert asking.record(requests(), "m", "gen", book, answering([]), "e") == 0
-    answers = asking.replay(requests()[::-1], "m", Recordings(tmp_path / "book.jsonl"))
+    answers = list(asking.replay(requests()[::-1], "m", Recordings(tmp_path / "book.jsonl")))
     assert [answer["answer"] for answer in answers] == ["return y + 1", "return i", "y = 0"]
     assert answers[0]["prompt_tokens"] == 10 and answers[0]["cached_tokens"] == 4 and answers[0]["seconds"] == 0.5
 

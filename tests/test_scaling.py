@@ -12,14 +12,17 @@ ROW = {"part": "validation", "stage": "run the tests", "start_ms": 9.0}
 
 
 def rows() -> pd.DataFrame:
-    """Two turns at three sizes: the second one is slower; memory is 200 MB and 2 kB an item."""
+    """Two turns at three sizes: the second one is slower."""
     sizes = {100: 1.0, 1_000: 2.0, 10_000: 2.5}
     return pd.DataFrame(
-        [
-            ROW | {"items": size, "ms_per_item": time + turn, "peak_mb": 200 + size * 2 / 1000}
-            for turn in (0, 1)
-            for size, time in sizes.items()
-        ]
+        [ROW | {"items": size, "ms_per_item": time + turn} for turn in (0, 1) for size, time in sizes.items()]
+    )
+
+
+def peaks() -> pd.DataFrame:
+    """Memory is 199.8 MB, and 2 kB an item."""
+    return pd.DataFrame(
+        [{"stage": ROW["stage"], "items": size, "peak_mb": 199.8 + size * 2 / 1000} for size in (100, 1_000, 10_000)]
     )
 
 
@@ -34,23 +37,27 @@ def test_no_two_items_are_alike_and_their_mixture_is_the_same():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=[stage.name for stage in STAGES])
-def test_every_stage_runs(number, monkeypatch):
+def test_every_stage_runs(number, monkeypatch, tmp_path):
     monkeypatch.setattr(scaling, "SECONDS", 0.0)
-    row = scaling.measure((number, 20))
+    row = scaling.times((number, 20))
     assert row["stage"] == STAGES[number].name and row["items"] == 20
-    assert row["start_ms"] > 0 and row["peak_mb"] > 10
+    assert row["start_ms"] > 0
+    scaling.prepare(number, 20, tmp_path)
+    assert scaling.peak_mb(number, tmp_path) > 10
 
 
 def test_the_table_compares_with_the_middle_size_and_with_the_smallest():
-    frame = scaling.summary(rows())
+    frame = scaling.summary(rows(), peaks())
     assert frame.ms_per_item.tolist() == [1.5, 2.5, 3.0]
     assert (frame.fastest.tolist(), frame.slowest.tolist()) == ([1.0, 2.0, 2.5], [2.0, 3.0, 3.5])
     assert frame.relative.tolist() == pytest.approx([0.6, 1.0, 1.2])
+    assert frame.relative_mb.tolist() == pytest.approx([1, 1.009, 1.099])
     assert frame.kb_per_added_item.tolist() == pytest.approx([float("nan"), 2, 2], nan_ok=True)
 
 
 def test_the_picture_shows_every_stage():
-    above, below = scaling.picture(scaling.summary(rows())).axes
+    above, below = scaling.picture(scaling.summary(rows(), peaks())).axes
     assert below.lines[0].get_xdata().tolist() == [100, 1_000, 10_000]
-    labels = [text.get_text() for text in above.get_legend().get_texts()]
-    assert labels == ["\N{PLUS-MINUS SIGN}20 %", "run the tests (2.5 ms)"]
+    labels = [[text.get_text() for text in panel.get_legend().get_texts()] for panel in (above, below)]
+    band = "\N{PLUS-MINUS SIGN}20 %"
+    assert labels == [[band, "run the tests (2.5 ms)"], [band, "run the tests (200 MB)"]]

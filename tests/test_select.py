@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llmexp_utils import select
 from llmexp_utils.diversity import diversity, edit_kind, mean_diversity
 from llmexp_utils.errors import StudyError
 from llmexp_utils.select import choose, deduplicate, hygiene, score, statistics
@@ -46,6 +47,15 @@ def test_statistics_embeds_each_text_once(faults: pd.DataFrame) -> None:
     calls: list[list[str]] = []
     statistics(faults, lambda texts: calls.append(texts) or embed(texts))
     assert calls == [[CORRECT, ONE_LINE, TWO_LINES, LONGER]]
+
+
+def test_statistics_of_many_faults_are_those_of_few(faults: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    whole = statistics(faults, embed)
+    monkeypatch.setattr(select, "EMBEDDED_AT_ONCE", 2)
+    in_parts = statistics(faults, lambda texts: calls.append(texts) or embed(texts))
+    pd.testing.assert_frame_equal(in_parts, whole)
+    assert calls == [[CORRECT, ONE_LINE, TWO_LINES], [CORRECT, LONGER]]
 
 
 def test_statistics_refuses_bad_embeddings(faults: pd.DataFrame) -> None:
