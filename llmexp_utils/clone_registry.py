@@ -71,6 +71,11 @@ SOURCES = {
         lambda path, sizes, embed: humaneval_x.load_humaneval_x(path, sizes),
         humaneval_x.ADVICE,
     ),
+    humaneval_x.TESTED: Source(
+        humaneval_x.find_humaneval_x,
+        lambda path, sizes, embed: humaneval_x.load_humaneval_x(path, sizes, tested=True),
+        humaneval_x.ADVICE,
+    ),
     bigclonebench.NAME: Source(
         bigclonebench.find_bigclonebench,
         lambda path, sizes, embed: bigclonebench.load_bigclonebench(path, sizes),

@@ -236,6 +236,7 @@ NAMES = {
     "humanevalpack-java": "humanevalpack",
     "humaneval-java": "humaneval_java",
     "humaneval-x-java": "humaneval_x",
+    "humaneval-x-java-tested": "humaneval_x",
     "poj-104": "poj104",
 }
 """What notebooks call them, where it is another name than that of the folder."""

@@ -3,7 +3,8 @@
 HumanEval-X (Zheng et al. 2023, arXiv 2303.17568; THUDM/CodeGeeX, commit 2838420) and HumanEval-Java (Jiang et al. 2023,
 arXiv 2302.05020) were translated from HumanEval by different authors. Both solutions of a problem are clones; the
 faulty versions that both data sets have of theirs (HumanEvalPack's of HumanEval-X) are its near misses. Methods are
-matched by name, and then lose it.
+matched by name, and then lose it. That both are correct, their authors say; of those in ``humaneval-x-java-tested``,
+HumanEvalPack's tests say so too (``data/gold/humaneval_x_tested.json``; :func:`jobs_of_clones` runs them).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from llmexp_utils.pinned import PinnedFile
 from llmexp_utils.program_pairs import program_pairs
 from llmexp_utils.sandbox import Job
 
-NAME, N_PROBLEMS = "humaneval-x-java", 164
+NAME, TESTED, N_PROBLEMS = "humaneval-x-java", "humaneval-x-java-tested", 164
 PUBLISHED = PinnedFile(
     "HumanEval-X in Java",
     folder="humaneval_x",
@@ -58,8 +59,15 @@ def read_solutions(path: Path) -> dict[str, str]:
     return {f"HumanEval/{row['task_id'].split('/')[1]}": row["declaration"] + row["canonical_solution"] for row in rows}
 
 
-def load_humaneval_x(path: Path, sizes: Sizes) -> CloneBenchmark:
+def tested_problems() -> list[str]:
+    """Problems whose solution in HumanEval-Java passes HumanEvalPack's tests."""
+    return json.loads((gold_dir() / "humaneval_x_tested.json").read_text())
+
+
+def load_humaneval_x(path: Path, sizes: Sizes, *, tested: bool = False) -> CloneBenchmark:
     """Pairs of the problems that both data sets have; the frozen split of HumanEval holds for them.
+
+    With ``tested``, of those problems alone whose clones are validated by tests.
 
     Raises
     ------
@@ -67,6 +75,9 @@ def load_humaneval_x(path: Path, sizes: Sizes) -> CloneBenchmark:
         If a file is not the published one.
     """
     programs, facts = _programs(path)
+    if tested:
+        programs = programs[programs.task_id.isin(tested_problems())]
+        facts |= {"tested": programs.task_id.nunique()}
     short = programs[programs.code.str.count("\n") <= sizes.max_lines]
     correct = short[short.is_correct].groupby("task_id").size()
     tasks = sorted(correct[correct > 1].index, key=lambda name: int(name.split("/")[1]))[: sizes.n_tasks]
@@ -81,7 +92,7 @@ def load_humaneval_x(path: Path, sizes: Sizes) -> CloneBenchmark:
     facts |= {"both short": len(tasks)}
     found = pd.concat(pairs, ignore_index=True)
     programs = ranked[PROGRAMS].reset_index(drop=True)
-    return CloneBenchmark(NAME, "java", found, programs, groups, names="neutral", facts=facts)
+    return CloneBenchmark(TESTED if tested else NAME, "java", found, programs, groups, names="neutral", facts=facts)
 
 
 def _programs(path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
