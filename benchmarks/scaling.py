@@ -3,9 +3,10 @@
 Stages and made-up items are those of :mod:`benchmarks.scaling_stages`. Each measurement is a process of its own that
 has gone through the stage once before, so that imports are no cost of an item. What five items take alone is the start
 of a stage (of the sandbox's workers, above all); it is taken off: ``ms_per_item`` is what a further item adds in
-processor time, so that other work on the machine counts little; of the sandbox, whose work is done by processes that
-nobody counts, in wall-clock time with a worker a core. Small numbers are gone through again and again, with other items
-each time, until they took two seconds; sizes and stages take turns, so that a busy minute hits all alike.
+processor time; of the sandbox, whose work is done by processes that nobody counts, in wall-clock time with a worker a
+core. Times are divided by the pace of the machine at the same moment (:mod:`benchmarks.pace`) and told for its usual
+pace, ``pace_ms``. Small numbers are gone through again and again, with other items each time, until they took two
+seconds; sizes and stages take turns.
 
 ``peak_mb`` is the most memory that a process has which goes through the stage once, with imports and with the items,
 which another process has made. ``relative_mb`` compares it with that for the smallest number, and ``kb_per_added_item``
@@ -26,6 +27,7 @@ import multiprocessing
 import os
 import pickle
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
+from benchmarks.pace import pieces
 from benchmarks.scaling_stages import ANSWERS, STAGES, Stage, items, texts
 from llmexp_utils.plots import style
 from llmexp_utils.provenance import cores, cpu_model, versions
@@ -54,16 +57,22 @@ LOOKS = (("#332288", "o"), ("#44AA99", "s"))  # colour and marker of the stages 
 
 
 def times(task: tuple[int, int]) -> dict[str, object]:
-    """One row for a stage (by number) and a number of items: what one more costs, and what the stage costs to start."""
+    """One row for a stage (by number) and a number of items: what one more costs, and what the stage costs to start.
+
+    Both are in pieces of :mod:`benchmarks.pace`.
+    """
     stage, size = STAGES[task[0]], task[1]
-    first, seconds, starts = SIZES[0], [], []
+    first, spent, costs, starts, paces = SIZES[0], 0.0, [], [], []
     with at_home():
         once(stage, 0, SIZES[0])
-        while not seconds or sum(seconds) * (size - FEW) < SECONDS:
-            starts.append(once(stage, first, FEW))
-            seconds.append((once(stage, first + FEW, size) - starts[-1]) / (size - FEW))
-            first += FEW + size
-    found = {"ms_per_item": 1e3 * np.median(seconds), "start_ms": 1e3 * np.median(starts)}
+        while spent < SECONDS or not costs:
+            few, _ = once(stage, first, FEW)
+            many, pace = once(stage, first + FEW, size)
+            first, spent = first + FEW + size, spent + (many - few) * pace
+            starts.append(few)
+            costs.append((many - few) / (size - FEW))
+            paces.append(pace)
+    found = {"per_item": np.median(costs), "start": np.median(starts), "pace": np.median(paces)}
     return {"part": stage.part, "stage": stage.name, "items": size} | found
 
 
@@ -76,14 +85,19 @@ def at_home() -> Iterator[None]:
             yield
 
 
-def once(stage: Stage, first: int, size: int) -> float:
-    """Seconds that a stage takes for some items."""
+def once(stage: Stage, first: int, size: int) -> tuple[float, float]:
+    """What a stage takes for some items, in pieces of work, and the seconds of a piece meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         given = stage.prepare(items(first, size), Path(folder))
         gc.collect()
-        start = stage.clock()
-        stage.run(given, Path(folder))
-        return stage.clock() - start
+        with pieces() as found:
+            start = stage.clock()
+            stage.run(given, Path(folder))
+            took = stage.clock() - start
+    if stage.clock is time.process_time:
+        took -= sum(found[1:-1])
+    pace = float(np.mean(found))
+    return took / pace, pace
 
 
 def prepare(number: int, size: int, folder: Path) -> None:
@@ -127,7 +141,9 @@ def memory(pool: Pool, number: int, size: int) -> dict[str, object]:
 
 
 def summary(rows: pd.DataFrame, peaks: pd.DataFrame) -> pd.DataFrame:
-    """Median of the turns, fastest and slowest, compared with the middle size; memory, with the smallest."""
+    """Median of the turns, least and most, compared with the middle size; memory, with the smallest."""
+    pace = 1e3 * rows.pace.median()
+    rows = rows.assign(ms_per_item=rows.per_item * pace, start_ms=rows.start * pace)
     found = rows.groupby(["part", "stage", "items"], sort=False)
     costs = found.ms_per_item.agg(ms_per_item="median", fastest="min", slowest="max")
     frame = costs.join(found[["start_ms"]].median()).reset_index().merge(peaks, on=["stage", "items"])
@@ -136,7 +152,7 @@ def summary(rows: pd.DataFrame, peaks: pd.DataFrame) -> pd.DataFrame:
     least = frame.stage.map(frame[frame["items"] == SIZES[0]].set_index("stage").peak_mb)
     frame["relative_mb"] = frame.peak_mb / least
     frame["kb_per_added_item"] = 1e3 * (frame.peak_mb - least) / (frame["items"] - SIZES[0]).replace(0, np.nan)
-    return frame
+    return frame.assign(pace_ms=pace)
 
 
 def picture(frame: pd.DataFrame) -> Figure:

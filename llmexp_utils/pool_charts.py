@@ -145,7 +145,7 @@ def statements(ax: Axes, frame: pd.DataFrame) -> Axes:
     ax.set_yticks(range(len(kinds)), kinds)
     ax.set_ylim(len(kinds) - 0.5, -0.5)
     ax.set_xlim(left=0)
-    ax.set_xlabel("share of the faults")
+    ax.set_xlabel("share of the candidates (bars: of the gold faults)")
     ax.grid(axis="y", visible=False)
     percent(ax.xaxis)
     return legend(ax, handles)
