@@ -4,7 +4,7 @@ Stages and made-up items are those of :mod:`benchmarks.scaling_stages`. Each mea
 has gone through the stage once before, so that imports are no cost of an item. What five items take alone is the start
 of a stage (of the sandbox's workers, above all); it is taken off: ``ms_per_item`` is what a further item adds in
 processor time; of the sandbox, whose work is done by processes that nobody counts, in wall-clock time with a worker a
-core. Times are divided by the pace of the machine at the same moment (:mod:`benchmarks.pace`) and told for its usual
+core, for which the machine has to be idle. Times are divided by the pace of the machine at the same moment (:mod:`benchmarks.pace`) and told for its usual
 pace, ``pace_ms``. Small numbers are gone through again and again, with other items each time, until they took two
 seconds; sizes and stages take turns.
 
@@ -15,7 +15,7 @@ book. Nothing is compared in pairs: duplicates are found by their tokens, and th
 faults alone. The memory of the sandbox's workers is in ``sandbox_memory.csv``.
 
 Writes ``benchmarks/scaling.csv`` and a picture of it. Run with ``python -m benchmarks.scaling`` (Linux); about forty
-minutes on an idle machine.
+minutes.
 """
 
 from __future__ import annotations
