@@ -4,9 +4,9 @@ Stages and made-up items are those of :mod:`benchmarks.scaling_stages`. Each mea
 has gone through the stage once before, so that imports are no cost of an item. What five items take alone is the start
 of a stage (of the sandbox's workers, above all); it is taken off: ``ms_per_item`` is what a further item adds in
 processor time; of the sandbox, whose work is done by processes that nobody counts, in wall-clock time with a worker a
-core, for which the machine has to be idle. Times are divided by the pace of the machine at the same moment (:mod:`benchmarks.pace`) and told for its usual
-pace, ``pace_ms``. Small numbers are gone through again and again, with other items each time, until they took two
-seconds; sizes and stages take turns.
+core, for which the machine has to be idle. Times are divided by the pace of the machine at the same moment
+(:mod:`benchmarks.pace`) and told for its usual pace, ``pace_ms``. Small numbers are gone through again and again, with
+other items each time, until they took two seconds; sizes and stages take turns.
 
 ``peak_mb`` is the most memory that a process has which goes through the stage once, with imports and with the items,
 which another process has made. ``relative_mb`` compares it with that for the smallest number, and ``kb_per_added_item``
