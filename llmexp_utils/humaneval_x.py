@@ -59,7 +59,7 @@ def read_solutions(path: Path) -> dict[str, str]:
     return {f"HumanEval/{row['task_id'].split('/')[1]}": row["declaration"] + row["canonical_solution"] for row in rows}
 
 
-def tested_problems() -> list[str]:
+def problems_tested() -> list[str]:
     """Problems whose solution in HumanEval-Java passes HumanEvalPack's tests."""
     return json.loads((gold_dir() / "humaneval_x_tested.json").read_text())
 
@@ -76,7 +76,7 @@ def load_humaneval_x(path: Path, sizes: Sizes, *, tested: bool = False) -> Clone
     """
     programs, facts = _programs(path)
     if tested:
-        programs = programs[programs.task_id.isin(tested_problems())]
+        programs = programs[programs.task_id.isin(problems_tested())]
         facts |= {"tested": programs.task_id.nunique()}
     short = programs[programs.code.str.count("\n") <= sizes.max_lines]
     correct = short[short.is_correct].groupby("task_id").size()

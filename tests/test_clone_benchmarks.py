@@ -11,7 +11,7 @@ from llmexp_utils.benchmarks import rows_of_split
 from llmexp_utils.clone_benchmarks import CloneBenchmark, Sizes, pair_statistics, refuse_shared_programs
 from llmexp_utils.clone_registry import SOURCES, at_hand, load_pairs
 from llmexp_utils.errors import StudyError
-from llmexp_utils.humaneval_x import tested_problems
+from llmexp_utils.humaneval_x import problems_tested
 from llmexp_utils.program_pairs import program_pairs
 
 SIZES = Sizes(max_lines=30, n_tasks=20, pairs_a_task=2, n_pairs=100, share=0.5, seed=0)
@@ -245,7 +245,7 @@ def test_published_clones(name: str) -> None:
         assert tested.name == "humaneval-x-java-tested" and tested.facts["tested"] == 83
         clones = [set(one.pairs.pair_id[one.pairs.label == 1]) for one in (tested, found)]
         assert clones[0] < clones[1]
-        assert {name.split("/clone")[0] for name in clones[0]} <= set(tested_problems())
+        assert {name.split("/clone")[0] for name in clones[0]} <= set(problems_tested())
 
 
 def test_the_registry_hash_follows_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

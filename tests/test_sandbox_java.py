@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmexp_utils.humaneval_x import find_humaneval_x, jobs_of_clones, tested_problems
+from llmexp_utils.humaneval_x import find_humaneval_x, jobs_of_clones, problems_tested
 from llmexp_utils.sandbox import Boundary, Job, Limits, Outcome, SandboxError, run_program, run_programs
 from llmexp_utils.sandbox_java import JavaWorker, find_jdk
 
@@ -164,7 +164,7 @@ def test_published_clones() -> None:
     outcomes = run_programs(jobs_of_clones(path), Limits(seconds=20.0, cpu=15), progress=False)
     found = {verdict: [one.job_id for one in outcomes if one.verdict == verdict] for verdict in ("pass", "syntax")}
     assert (len(outcomes), len(found["pass"]), len(found["syntax"])) == (142, 83, 52)
-    assert set(found["pass"]) == set(tested_problems())
+    assert set(found["pass"]) == set(problems_tested())
     others = {one.job_id for one in outcomes} - {*found["pass"], *found["syntax"]}
     # Arrays for lists, characters for strings as keys, doubles for any object: compared, they are never equal.
     assert others == {f"HumanEval/{number}" for number in (8, 92, 111, 125, 130, 155, 159)}
