@@ -112,7 +112,7 @@ def candidate_frame(
 ) -> pd.DataFrame:
     """One row an answer: what was asked, what it cost, and what became of it."""
     rows = _candidate_rows(requests, answers, functions, generator, policy)
-    parts = (list(islice(rows, ROWS_AT_ONCE)) for _ in range(0, len(requests), ROWS_AT_ONCE))
+    parts = iter(lambda: list(islice(rows, ROWS_AT_ONCE)), [])
     frames = [pd.DataFrame(part, columns=list(CANDIDATES)) for part in parts]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CANDIDATES))
 

@@ -38,7 +38,8 @@ def statistics(frame: pd.DataFrame, embed: Embed) -> pd.DataFrame:
     frame : DataFrame
         Faults with ``code`` and ``correct``.
     embed : callable
-        From a list of ``n`` texts to an array of shape (n, d); it is called with the distinct texts of 2,048 faults.
+        From a list of ``n`` texts to an array of shape (n, d); it is called for 2,048 faults at a time, with their
+        distinct texts.
 
     Returns
     -------

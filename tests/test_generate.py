@@ -134,3 +134,17 @@ def test_unknown_example_choice_names_the_known_ones():
 
     with pytest.raises(StudyError, match="choose one of semantic, random"):
         load_examples(gold_dir() / "examples.json", "best")
+
+
+def test_a_frame_is_the_same_however_many_rows_wait_for_it(tmp_path, monkeypatch):
+    book = Recordings(tmp_path / "book.jsonl")
+    asking.record(requests(), "m", "gen", book, answering(["y = 0", "return i", "return y + 1"]), "e")
+    frames = []
+    for rows in (1, 2, 3, 200):
+        monkeypatch.setattr(generate, "ROWS_AT_ONCE", rows)
+        answers = asking.replay(requests(), "m", book)
+        frames.append(generate.candidate_frame(requests(), answers, [FUNCTION], "gen", "uniform"))
+    assert len(frames[0]) == 3 and all(frame.equals(frames[0]) for frame in frames)
+    monkeypatch.setattr(generate, "ROWS_AT_ONCE", 3)
+    with pytest.raises(ValueError, match="longer"):
+        generate.candidate_frame(requests(), [*asking.replay(requests(), "m", book), {}], [FUNCTION], "gen", "uniform")

@@ -1,11 +1,13 @@
 """The benchmark of how cost grows: every stage runs, its items are what they should be, the table compares sizes."""
 
+import signal
 import sys
 
 import pandas as pd
 import pytest
 
 from benchmarks import scaling
+from benchmarks.pace import pieces
 from benchmarks.scaling_stages import ANSWERS, STAGES, TEXTS, items
 
 ROW = {"part": "validation", "stage": "run the tests", "start": 9.0, "pace": 0.001}
@@ -61,3 +63,12 @@ def test_the_picture_shows_every_stage():
     labels = [[text.get_text() for text in panel.get_legend().get_texts()] for panel in (above, below)]
     band = "\N{PLUS-MINUS SIGN}20 %"
     assert labels == [[band, "run the tests (2.5 ms)"], [band, "run the tests (200 MB)"]]
+
+
+def test_pieces_of_work_are_done_before_after_and_during_what_is_measured():
+    with pieces() as found:
+        assert len(found) == 1
+        while len(found) < 3:
+            pass
+    assert len(found) >= 4 and min(found) > 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
