@@ -111,7 +111,7 @@ def code_problems(cells: list[Cell], model: type[Params]) -> list[str]:
     after = [position for position, cell in enumerate(code, start=1) if "parameters" in cell.tags]
     found = []
     for position, cell in enumerate(code):
-        lines = [line for line in cell.source.splitlines() if line.strip()]
+        lines = cell.source.strip().splitlines()
         place = f"code cell {position + 1} (`{lines[0] if lines else 'empty'}`)"
         if "parameters" not in cell.tags and not 0 < len(lines) <= LONGEST_CELL:
             found.append(f"{place} has {len(lines)} lines, not 1 to {LONGEST_CELL}")
