@@ -85,10 +85,10 @@ def at_hand(
     """
     usable, left = [], {}
     for name in names:
-        own = name.endswith(".jsonl") or name == EMBEDDED
-        if not own and not external:
+        here = is_own(name) or name == EMBEDDED
+        if not here and not external:
             left[name] = "set external to use it"
-        elif not own and sources[name].find() is None:
+        elif not here and sources[name].find() is None:
             left[name] = sources[name].advice
         else:
             usable.append(name)
@@ -138,7 +138,7 @@ def locate(name: str, sources: Mapping[str, Source], items: str) -> tuple[Path, 
     StudyError
         If it is unknown or not at hand; the message says how to get it.
     """
-    if check_name(name, sources).endswith(".jsonl"):
+    if is_own(check_name(name, sources)):
         own = repository() / name
         if not own.is_file():
             raise StudyError(f"{name}: no such file of {items}: check the parameter benchmarks")
@@ -149,8 +149,13 @@ def locate(name: str, sources: Mapping[str, Source], items: str) -> tuple[Path, 
     return path, sources[name]
 
 
+def is_own(name: str) -> bool:
+    """Whether a benchmark is a reader's own file."""
+    return name.endswith(".jsonl")
+
+
 def check_name(name: str, sources: Mapping[str, Source] = SOURCES) -> str:
     """The name of a known benchmark, or a file name of one's own."""
-    if name not in sources and not name.endswith(".jsonl"):
+    if name not in sources and not is_own(name):
         raise StudyError(f"unknown benchmark {name!r}, and no .jsonl file of your own{hint(name, sources)}")
     return name

@@ -81,13 +81,27 @@ def pair_levels(pairs: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[[*columns, "n_pairs", "n_problems", "n_seeds"]]
 
 
-def retrieval_levels(rankings: Sequence[pd.DataFrame], draws: int, seed: int) -> pd.DataFrame:
-    """MAP@R with its interval in every cell.
+def queries_of(rankings: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Average precision at R of every query (:func:`llmexp_utils.retrieval.queries`), with its ``benchmark``.
 
     Parameters
     ----------
     rankings : sequence of DataFrame
         Scored pairs of :func:`llmexp_utils.retrieval.all_pairs`, with the facts of their runs and ``benchmark``.
+    """
+    if not rankings:
+        return pd.DataFrame(columns=["benchmark", *CELL])
+    by_name = pd.concat(rankings, ignore_index=True).groupby("benchmark", sort=False)
+    return pd.concat([queries(rows).assign(benchmark=name) for name, rows in by_name], ignore_index=True)
+
+
+def retrieval_levels(found: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """MAP@R with its interval in every cell.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of :func:`queries_of`.
     draws, seed : int
         Of the bootstrap over problems.
 
@@ -99,9 +113,9 @@ def retrieval_levels(rankings: Sequence[pd.DataFrame], draws: int, seed: int) ->
     """
     columns = ["benchmark", *CELL, "map_at_r", "low", "high", "n_queries", "n_problems", "n_seeds"]
     tables = []
-    for name, rows in pd.concat(rankings, ignore_index=True).groupby("benchmark", sort=False) if rankings else ():
-        found = bands(queries(rows), rng=np.random.default_rng(seed), metric=MAP_AT_R, by=CELL, draws=draws)
-        tables.append(found.rename(columns={"estimate": "map_at_r"}).assign(benchmark=name))
+    for name, rows in found.groupby("benchmark", sort=False):
+        table = bands(rows, rng=np.random.default_rng(seed), metric=MAP_AT_R, by=CELL, draws=draws)
+        tables.append(table.rename(columns={"estimate": "map_at_r"}).assign(benchmark=name))
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 

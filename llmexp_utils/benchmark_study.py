@@ -16,14 +16,15 @@ import pandas as pd
 
 from llmexp_utils import injection
 from llmexp_utils.asking import book_of, server_of
-from llmexp_utils.benchmark_registry import EMBEDDED, load_benchmark, of_humaneval
+from llmexp_utils.benchmark_registry import EMBEDDED, is_own, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
+from llmexp_utils.budget import Ledger
 from llmexp_utils.conditions import REAL_FREE, Cell, Pool, available
 from llmexp_utils.defects4j import Rule
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples, shown_first
 from llmexp_utils.fault_benchmarks import FaultBenchmark, refuse_shared_texts, shorter, split_groups
-from llmexp_utils.fault_pool import Pooled, examples_of, mutants_of, plan_of, pool_of
+from llmexp_utils.fault_pool import Pooled, check_tests, examples_of, mutants_of, plan_of, pool_of
 from llmexp_utils.gold_folder import Gold
 from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
 from llmexp_utils.injection import Arm
@@ -121,10 +122,15 @@ def recordings_of(name: str, folder: Path) -> Path:
     return Path(folder) if name in FROZEN else Path(folder) / Path(name).stem
 
 
-def ask(split: Split, choices: Choices, recordings: Path, mode: str, base_url: str = "") -> pd.DataFrame:
-    """Candidate frame of the benchmark's functions, from recordings or from the generator."""
+def ask(
+    split: Split, choices: Choices, recordings: Path, mode: str, base_url: str = "", ledger: Ledger | None = None
+) -> pd.DataFrame:
+    """Candidate frame of the benchmark's functions, from recordings or from the generator.
+
+    Benchmarks that share a ledger share its budget; see :func:`llmexp_utils.injection.answers_of`.
+    """
     folder = recordings_of(split.benchmark.name, recordings)
-    return injection.answers_of(choices.arms, _plan(split, choices), folder, mode, base_url)
+    return injection.answers_of(choices.arms, _plan(split, choices), folder, mode, base_url, ledger)
 
 
 def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", gold: Gold | None = None) -> str:
@@ -169,7 +175,15 @@ def _drawn(benchmark: FaultBenchmark, choices: Choices) -> FaultBenchmark:
 def build_pool(
     split: Split, candidates: pd.DataFrame, choices: Choices, limits: Limits, cache: Path, embed: Embed
 ) -> Pooled:
-    """Validate what can be validated; see :func:`llmexp_utils.fault_pool.pool_of`."""
+    """Validate what can be validated; see :func:`llmexp_utils.fault_pool.pool_of`.
+
+    Raises
+    ------
+    StudyError
+        If a reader's own tests cannot tell a real fault from correct code.
+    """
+    if is_own(split.benchmark.name):  # those of published benchmarks are tried in the project's own tests
+        check_tests(split.benchmark, limits, cache)
     mutants = mutants_of(split.benchmark, choices.mutants, choices.seed)
     real = set(split.benchmark.faults.fault_id)
     shown = [fault_id for fault_id in shown_first(split.rankings) if fault_id in real]
@@ -214,6 +228,20 @@ def cells_of(
             raise StudyError(f"{pool.name} has no faults for {condition} in some fold: raise samples or n_functions")
         found += grid_cells([condition], [0] if condition in REAL_FREE else sizes, added, arm, repeats)
     return found
+
+
+def choice(jobs: Jobs, split: Split, pooled: Pooled, arm: Arm) -> dict[str, object]:
+    """How much a condition that selects (C4) has to choose from: a row of the table, empty numbers without C4.
+
+    The number that is added is the same in every fold, so the fold with the fewest LLM faults leaves least to choose.
+    """
+    chosen = [job.facts for job in jobs.grid if job.facts["condition"] == "C4"]
+    pool = BenchmarkPool(pooled.faults, split.groups, pooled.shown, split.benchmark.name)
+    has = available(pool, arm, sorted({facts["fold"] for facts in chosen})).llm
+    added = max((facts["n_added"] for facts in chosen), default=0)
+    numbers = (added, has.min(), has.max(), added / has.mean()) if chosen else (None,) * 4
+    names = ("added", "LLM faults of the smallest fold", "of the largest", "added, of the mean")
+    return {"benchmark": split.benchmark.name, "arm": arm.name} | dict(zip(names, numbers, strict=True))
 
 
 def cells_of_arms(pool: BenchmarkPool, arms: Sequence[Arm], n_real: int, n_added: int, repeats: Repeats) -> list[Cell]:

@@ -2,19 +2,30 @@
 
 Java methods, 901,028 training, 415,416 development and 415,416 test pairs; the usual recipe trains on a tenth of the
 first and develops on a tenth of the second. Two warnings. Pairs are split, methods are not: a student is tested on
-other pairs of methods that it knows, and the facts count how many. And of 406 semantic clones that people looked at,
-93 % do not do the same (Krinke and Ragkhitwetsagul 2025, arXiv 2505.04311).
+other pairs of methods that it knows, and the card says how many; training pairs whose two texts are those of a test
+pair are left out. And of 406 semantic clones that people looked at, 93 % do not do the same (Krinke and
+Ragkhitwetsagul 2025, arXiv 2505.04311).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, normal_form
-from llmexp_utils.codexglue import find, from_hub, json_lines
+from llmexp_utils.clone_benchmarks import (
+    PROGRAMS,
+    PUBLISHED_SPLIT,
+    CloneBenchmark,
+    Kept,
+    Sizes,
+    in_later_part,
+    normal_form,
+)
+from llmexp_utils.codexglue import find, from_hub, json_lines, text_of
 from llmexp_utils.errors import StudyError
 from llmexp_utils.languages import language
 from llmexp_utils.pairs import COLUMNS, described
@@ -56,7 +67,7 @@ def load_bigclonebench(folder: Path, sizes: Sizes, published: bool = True) -> Cl
     """
     rng, frames, facts, known = np.random.default_rng(sizes.seed), [], {}, set()
     methods: dict[str, str] = {}
-    normal: dict[str, str] = {}
+    normal: dict[str, Kept] = {}
     for split in ("train", "dev", "test"):
         listed = _listed(folder, split, methods)
         if published and len(listed) != N_PAIRS[split]:
@@ -65,10 +76,13 @@ def load_bigclonebench(folder: Path, sizes: Sizes, published: bool = True) -> Cl
         used = listed.sample(frac=sizes.share if split != "test" else 1.0, random_state=rng)
         ids = set(used.one) | set(used.other)
         known = known or ids  # of the training pairs, which come first
-        frames.append(_named(_short(used, methods, normal, sizes), split, normal))
+        short, passed_over = _short(used, methods, normal, sizes)
+        facts |= {f"{split} pairs {reason}": count for reason, count in sorted(passed_over.items())}
+        frames.append(_named(short, split, normal))
     facts |= {"methods": len(methods), "test methods": len(ids), "test methods in training pairs": len(ids & known)}
-    pairs = described(pd.concat(frames, ignore_index=True), language("java").normal_tokens)
-    facts["used"] = len(pairs)
+    drawn = pd.concat(frames, ignore_index=True)
+    pairs = described(_without_repeats(drawn), language("java").normal_tokens)
+    facts |= {"in a later part, too": len(drawn) - len(pairs), "used": len(pairs)}
     names = {*pairs.task_id, *pairs.other_id}
     groups = {name: PUBLISHED_SPLIT[name.split("/")[1]] for name in names}
     empty = pd.DataFrame(columns=PROGRAMS)
@@ -93,7 +107,7 @@ def _methods(path: Path) -> dict[str, str]:
     found = {}
     for number, row in json_lines(path, ADVICE):
         try:
-            found[str(row["idx"])] = row["func"]
+            found[str(row["idx"])] = text_of(row["func"])
         except (KeyError, TypeError) as error:
             raise StudyError(f"{path}, line {number}: no method of BigCloneBench ({error})") from None
     return found
@@ -103,7 +117,7 @@ def _pairs(path: Path, methods: dict[str, str]) -> pd.DataFrame:
     if not path.is_file():
         raise StudyError(f"{path} is missing: {ADVICE}")
     rows = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         parts = text.split()
         if len(parts) != 3 or parts[2] not in ("0", "1") or parts[0] not in methods or parts[1] not in methods:
             raise StudyError(f"{path}, line {number}: no pair of known methods with a label 0 or 1: {text[:60]!r}")
@@ -111,21 +125,37 @@ def _pairs(path: Path, methods: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["one", "other", "label"])
 
 
-def _short(pairs: pd.DataFrame, methods: dict[str, str], normal: dict[str, str], sizes: Sizes) -> pd.DataFrame:
-    """First pairs, in their random order, whose methods are short; ``normal`` takes the methods that were read."""
-    kept = []
+def _short(
+    pairs: pd.DataFrame, methods: dict[str, str], normal: dict[str, Kept], sizes: Sizes
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """First pairs, in their random order, whose methods are short, and why others before them were passed over.
+
+    ``normal`` takes the methods that were read.
+    """
+    kept, passed_over = [], Counter[str]()
     for row in pairs.itertuples(index=False):
         for name in (row.one, row.other):
             if name not in normal:
-                normal[name] = normal_form(methods[name], "java", sizes.max_lines).code
-        if normal[row.one] and normal[row.other]:
+                normal[name] = normal_form(methods[name], "java", sizes.max_lines)
+        reason = normal[row.one].reason or normal[row.other].reason
+        if reason:
+            passed_over[reason] += 1
+        else:
             kept.append(row)
         if len(kept) == sizes.n_pairs:
             break
-    return pd.DataFrame(kept, columns=["one", "other", "label"])
+    return pd.DataFrame(kept, columns=["one", "other", "label"]), passed_over
 
 
-def _named(pairs: pd.DataFrame, split: str, normal: dict[str, str]) -> pd.DataFrame:
+def _without_repeats(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose two texts, in their tokens, are not those of a pair of a later part."""
+    tokens = cache(lambda code: tuple(language("java").tokens(code)))
+    part = pairs.task_id.str.split("/").str[1]
+    keys = [frozenset((tokens(row.left), tokens(row.right))) for row in pairs.itertuples()]
+    return pairs[~in_later_part(keys, part)].reset_index(drop=True)
+
+
+def _named(pairs: pd.DataFrame, split: str, normal: dict[str, Kept]) -> pd.DataFrame:
     """Pair frame; a method has one name in each split, as the splits share methods.
 
     A pair counts as made for its left method, which the bootstrap draws: pairs that share it are not independent.
@@ -137,8 +167,8 @@ def _named(pairs: pd.DataFrame, split: str, normal: dict[str, str]) -> pd.DataFr
             f"{NAME}/{split}/{row.other}",
             "clone" if row.label else "other",
             row.label,
-            normal[row.one],
-            normal[row.other],
+            normal[row.one].code,
+            normal[row.other].code,
         )
         for row in pairs.itertuples()
     ]

@@ -6,10 +6,11 @@ problem, task or group. BigCloneBench and POJ-104 have a published split: one fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from llmexp_utils.benchmarks import N_GROUPS, rows_of_split
@@ -107,6 +108,20 @@ def normal_form(source: str, name: str, max_lines: int) -> Kept:
     return Kept("", f"longer than {max_lines} lines") if len(code.splitlines()) > max_lines else Kept(code, "")
 
 
+def in_later_part(keys: Sequence[Hashable], parts: Sequence[str]) -> np.ndarray:
+    """Which items of a published split come again in a later part; the test part, which comes last, stays whole.
+
+    Examples
+    --------
+    >>> in_later_part(["a", "b", "b", "a"], ["train", "train", "dev", "test"]).tolist()
+    [True, True, False, False]
+    """
+    pairs = list(zip(keys, parts, strict=True))
+    dev, test = ({key for key, part in pairs if part == one} for one in ("dev", "test"))
+    later = {"train": dev | test, "dev": test, "test": set()}
+    return np.array([key in later[part] for key, part in pairs], dtype=bool)
+
+
 def refuse_shared_programs(benchmark: CloneBenchmark) -> None:
     """Raise a StudyError if two groups hold the same text, in its tokens, unless it is pairs that the split keeps."""
     if benchmark.split_by == "pair":
@@ -123,7 +138,10 @@ def refuse_shared_programs(benchmark: CloneBenchmark) -> None:
 
 
 def pair_statistics(benchmark: CloneBenchmark) -> dict[str, object]:
-    """Facts of the pairs that are used: a row of the card."""
+    """Facts of the pairs that are used: a row of the card.
+
+    Its last number is the share of the programs of a fold's test pairs whose text, in its tokens, is in training pairs.
+    """
     pairs, rows = benchmark.pairs, {}
     clones = pairs[pairs.label == 1]
     lines = pd.concat([pairs.left, pairs.right]).drop_duplicates().str.count("\n")
@@ -140,4 +158,13 @@ def pair_statistics(benchmark: CloneBenchmark) -> dict[str, object]:
         **rows,
         "ranked programs": len(benchmark.programs),
         "test pairs by fold": "/".join(map(str, per_fold)),
+        "test programs known from training": float(np.mean([_known(benchmark, fold) for fold in benchmark.folds])),
     }
+
+
+def _known(benchmark: CloneBenchmark, fold: int) -> float:
+    """Share of the programs of the test pairs that training pairs hold, too."""
+    tokens = language(benchmark.language).tokens
+    parts = (rows_of_split(benchmark.pairs, benchmark.groups, fold, split) for split in ("train", "test"))
+    train, test = ({tuple(tokens(code)) for code in {*rows.left, *rows.right}} for rows in parts)
+    return len(test & train) / len(test)

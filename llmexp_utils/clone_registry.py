@@ -42,7 +42,9 @@ def embedded(folder: Path, sizes: Sizes, embed: Embed) -> CloneBenchmark:
 
 def load_condefects(folder: Path, sizes: Sizes) -> CloneBenchmark:
     """Correct programs of one task are clones; tasks are dealt into folds, those that share a program go together."""
-    programs = condefects.read_programs(folder)
+    submissions = condefects.read_submissions(folder)
+    dropped = submissions.dropped[submissions.dropped != ""].value_counts().sort_index()
+    programs = submissions[submissions.dropped == ""]
     short = programs[programs.code.str.count("\n") <= sizes.max_lines]
     correct = short[short.is_correct].groupby("task_id").size()
     tasks = sorted(correct[correct > 1].index, key=lambda name: zlib.crc32(f"{sizes.seed} {name}".encode()))
@@ -54,7 +56,9 @@ def load_condefects(folder: Path, sizes: Sizes) -> CloneBenchmark:
     parts = used.task_id.map(groups)
     found = [program_pairs(used[parts == one], "", sizes.seed, sizes.pairs_a_task) for one in sorted(parts.unique())]
     ranked = used[used.is_correct].assign(program_id=lambda frame: frame.task_id + "/" + frame.submission)
-    facts = {"programs": len(programs), "tasks with two short correct programs": len(tasks), "tasks used": len(head)}
+    facts = {"published": len(submissions), **dropped.to_dict(), f"longer than {sizes.max_lines} lines": len(programs)}
+    facts[f"longer than {sizes.max_lines} lines"] -= len(short)
+    facts |= {"tasks with two short correct programs": len(tasks), "tasks used": len(head)}
     real = pd.concat(found, ignore_index=True)
     return CloneBenchmark("condefects", "python", real, ranked[PROGRAMS].reset_index(drop=True), groups, facts=facts)
 

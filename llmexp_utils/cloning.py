@@ -130,7 +130,7 @@ def clones_of(
     folder: Path,
     mode: str,
     base_url: str = "",
-    access: Access | None = None,
+    ledger: Ledger | None = None,
 ) -> pd.DataFrame:
     """Candidate clones of all arms, one row an answer (see :func:`llmexp_utils.clone_answers.clone_rows`).
 
@@ -142,13 +142,13 @@ def clones_of(
         ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
     base_url : str
         An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
-    access : Access, optional
+    ledger : Ledger, optional
         How it may be used; a budget is for all arms together.
     """
-    rows, ledger = [], Ledger(access or Access())
+    rows, ledger = [], ledger or Ledger(Access())
     for arm in arms:
         server, requests = server_of(arm.generator, base_url), requests_of(arm, plan)
-        with asker(arm.generator, mode, server, access) as client:
+        with asker(arm.generator, mode, server, ledger.access) as client:
             model = model_identity(arm.generator, server)
             answers = settle(arm.form, requests, arm.generator, folder, model, client, ledger)
         rows += clone_rows(requests, answers, plan.functions, arm.generator)

@@ -39,7 +39,7 @@ def from_hub(folder: Path, split: str, columns: Sequence[str], texts: Sequence[s
     Raises
     ------
     StudyError
-        If a file has other columns.
+        If a file has other columns, or a row lacks one of them.
     """
     import pyarrow.parquet as pq
 
@@ -48,7 +48,11 @@ def from_hub(folder: Path, split: str, columns: Sequence[str], texts: Sequence[s
         lost = set(columns) - set(pq.read_schema(file).names)
         if lost:
             raise StudyError(f"{file} has no column {min(lost)!r}: it is not that data set's file of the hub")
-        tables.append(pq.read_table(file, columns=list(columns), read_dictionary=list(texts)).to_pandas())
+        table = pq.read_table(file, columns=list(columns), read_dictionary=list(texts))
+        empty = [name for name in columns if table.column(name).null_count]
+        if empty:
+            raise StudyError(f"{file} has a row without {empty[0]!r}: it is not that data set's file of the hub")
+        tables.append(table.to_pandas())
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
@@ -75,6 +79,19 @@ def json_lines(path: Path, advice: str) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(text)
             except ValueError as error:
                 raise StudyError(f"{path}, line {number}: no JSON ({error})") from None
+
+
+def text_of(value: object) -> str:
+    """The value, which has to be text.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _parquet(folder: Path, split: str) -> list[Path]:

@@ -20,23 +20,27 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import N_EXAMPLES, Ranking, rank_examples, single_line
 from llmexp_utils.fault_benchmarks import FaultBenchmark
 from llmexp_utils.languages import language
-from llmexp_utils.sandbox import Job, Limits, run_programs
+from llmexp_utils.sandbox import Limits
 from llmexp_utils.select import MAX_LINES, Embed, deduplicate, statistics
-from llmexp_utils.validate import ARM, FAILING, as_faults
+from llmexp_utils.validate import ARM, FAILING, as_faults, with_verdicts
 
 EXAMPLE_LINES = 20  # longest function that a prompt shows: every request reads it
 UNTESTED = "untested"
+NOISE = ["source", "candidates", "does not compile", "passes"]
 
 
 class Pooled(NamedTuple):
-    """The pool with its statistics, the funnel, and ids of the faults that prompts show.
+    """The pool with its statistics, the funnel, ids of the faults that prompts show, and what tests keep out.
 
     The funnel has ``source`` (an arm, or ``mutation``), ``stage`` and ``count``; copies are dropped within a source.
+    The noise has for each source the number of ``candidates`` that would be kept without tests, and how many of these
+    do not compile, or pass their tests; it is empty where there are none.
     """
 
     faults: pd.DataFrame
     funnel: pd.DataFrame
     shown: list[str]
+    noise: pd.DataFrame
 
 
 def examples_of(benchmark: FaultBenchmark, groups: Mapping[str, int], embed: Embed, how: str) -> dict[str, Ranking]:
@@ -50,11 +54,13 @@ def examples_of(benchmark: FaultBenchmark, groups: Mapping[str, int], embed: Emb
     faults = benchmark.faults
     short = faults[single_line(faults) & (faults.correct.str.count("\n") <= EXAMPLE_LINES)].reset_index(drop=True)
     for group in sorted(set(groups.values())):
-        found = int((short.task_id.map(groups) == group).sum())
+        of_task = short.task_id[short.task_id.map(groups) == group].value_counts()
+        found = int(of_task.sum() - of_task.max()) if len(of_task) else 0  # no prompt shows its own function's
         if found < N_EXAMPLES:
             raise StudyError(
                 f"{benchmark.name}: group {group} of the split has {found} real faults of one line in functions of at "
-                f"most {EXAMPLE_LINES} lines, and prompts show {N_EXAMPLES}: raise n_functions or lower max_lines"
+                f"most {EXAMPLE_LINES} lines that are not a function's own, and prompts show {N_EXAMPLES}: raise "
+                "n_functions or lower max_lines"
             )
     return rank_examples(short, groups, embed(short.code.tolist()), how)
 
@@ -79,6 +85,30 @@ def mutants_of(benchmark: FaultBenchmark, per_function: int, seed: int) -> pd.Da
     """Rule-based faults of the benchmark's functions."""
     make = mutation_java.sample_mutants if benchmark.language == "java" else mutation.sample_mutants
     return make(benchmark.functions, per_function, np.random.default_rng(seed))
+
+
+def check_tests(benchmark: FaultBenchmark, limits: Limits, cache: Path) -> None:
+    """Refuse tests that cannot tell: any correct function that does not pass, any real fault that does.
+
+    A test that always fails would make every candidate a "validated" fault.
+
+    Raises
+    ------
+    StudyError
+        With the first such function or fault, and how many there are.
+    """
+    if not benchmark.tested:
+        return
+    texts = [(one.task_id, one.task_id, one.code) for one in benchmark.functions]
+    correct = pd.DataFrame(texts, columns=["fault_id", "task_id", "code"])
+    for frame, wrong in ((correct, "is correct, but does not pass"), (benchmark.faults, "is faulty, but passes")):
+        tested = with_verdicts(frame, benchmark.functions, limits, cache)
+        passed = tested.verdict == "pass"
+        odd = tested[~passed if frame is correct else passed]
+        if len(odd):
+            first = odd.iloc[0]
+            seen = f" ({first.verdict}: {' '.join(first.detail.split())})" if frame is correct else ""
+            raise StudyError(f"{benchmark.name}: {first.fault_id} {wrong} its test{seen}; {len(odd)} in all")
 
 
 def pool_of(
@@ -107,23 +137,32 @@ def pool_of(
     embed : callable
         Of :func:`llmexp_utils.select.statistics`.
     """
-    parts, rows = [benchmark.faults], []
+    parts, rows, noise = [benchmark.faults], [], []
+    tokens = language(benchmark.language).tokens
     by_arm = candidates.groupby(ARM, sort=False)
     written = [(injection.Arm(*arm).name, as_faults(answers), len(answers)) for arm, answers in by_arm]
     for source, frame, asked in [*written, ("mutation", mutants, len(mutants))]:
         tested = _with_verdicts(frame, benchmark, limits, cache)
         failing = tested[tested.verdict.isin([*FAILING, UNTESTED])]
-        pairs = zip(failing.correct, failing.code, strict=True)
-        small = failing[[lines_touched(*pair) <= MAX_LINES for pair in pairs]]
-        kept, _ = deduplicate(small, benchmark.faults, language(benchmark.language).tokens)
+        small = _small(failing)
+        kept, _ = deduplicate(small, benchmark.faults, tokens)
         counts = {"made": asked, "parses and differs": len(frame), "compiles": _compiling(tested)}
         counts |= {"fails its tests": len(failing), "small": len(small), "kept": len(kept)}
         if not benchmark.tested:  # nobody can say
             del counts["compiles"], counts["fails its tests"]
+        else:
+            untested, _ = deduplicate(_small(tested), benchmark.faults, tokens)
+            noise.append((source, len(untested), *((untested.verdict == one).sum() for one in ("syntax", "pass"))))
         rows += [(source, stage, count) for stage, count in counts.items()]
         parts.append(kept)
     faults = statistics(pd.concat(parts, ignore_index=True), embed)
-    return Pooled(faults, pd.DataFrame(rows, columns=["source", "stage", "count"]), list(shown))
+    funnel = pd.DataFrame(rows, columns=["source", "stage", "count"])
+    return Pooled(faults, funnel, list(shown), pd.DataFrame(noise, columns=NOISE))
+
+
+def _small(faults: pd.DataFrame) -> pd.DataFrame:
+    pairs = zip(faults.correct, faults.code, strict=True)
+    return faults[[lines_touched(*pair) <= MAX_LINES for pair in pairs]]
 
 
 def _compiling(tested: pd.DataFrame) -> int:
@@ -133,11 +172,4 @@ def _compiling(tested: pd.DataFrame) -> int:
 def _with_verdicts(frame: pd.DataFrame, benchmark: FaultBenchmark, limits: Limits, cache: Path) -> pd.DataFrame:
     if not benchmark.tested:
         return frame.assign(verdict=UNTESTED)
-    by_id = {function.task_id: function for function in benchmark.functions}
-    jobs = []
-    for row in frame.itertuples():
-        function = by_id[row.task_id]
-        program, test = function.program(row.code), function.test
-        jobs.append(Job(row.fault_id, program, test, function.entry_point, benchmark.language))
-    outcomes = run_programs(jobs, limits, cache=cache)
-    return frame.assign(verdict=[str(outcome.verdict) for outcome in outcomes])
+    return with_verdicts(frame, benchmark.functions, limits, cache)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT = 0.05
 GREY = "#7F7F7F"
+LEVELS = ["benchmark", "student", "condition"]
 NAMES = ["n_added", "condition", "generator", "form"]
 
 
@@ -148,6 +149,51 @@ def by_benchmark(
     return _zero(ax, f"{metric} minus that of {looks['C0'].label}")
 
 
+def levels(
+    axes: Sequence[Axes],
+    frame: pd.DataFrame,
+    *,
+    looks: Mapping[str, Look] = CONDITIONS,
+    metric: str = "Top-1",
+    floor: str = "random ranking",
+) -> Sequence[Axes]:
+    """Levels of every condition by benchmark, one panel a student; dashed: the floor of each benchmark.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        One for each student, in the order of the frame, which share their rows; about 0.24 inch of height a row and a
+        benchmark is right.
+    frame : DataFrame
+        ``benchmark``, ``student``, ``condition``, ``estimate``, ``low``, ``high``, ``floor``.
+    looks : mapping
+        How conditions look.
+    metric, floor : str
+        Names on the axis.
+    """
+    need(frame, [*LEVELS, "estimate", "low", "high", "floor"], LEVELS)
+    rows = frame.drop_duplicates(["benchmark", "condition"]).sort_values("benchmark", kind="stable", key=_in_order)
+    names = list(zip(rows["benchmark"], rows["condition"], strict=True))
+    places = _grouped(axes[0], list(rows["benchmark"]), [looks[name].label for _, name in names])
+    place = dict(zip(names, places, strict=True))
+    for ax, (student, own) in zip(axes, frame.groupby("student", sort=False), strict=True):
+        for row in own.itertuples():
+            look = looks[row.condition]
+            _mark(ax, place[row.benchmark, row.condition], row, look.colour, look.marker, filled=True)
+        for name, of_one in own.groupby("benchmark"):
+            reach = [place[name, condition] for condition in of_one["condition"]]
+            ends = [min(reach) - 0.45, max(reach) + 0.45]
+            ax.plot([of_one["floor"].iloc[0]] * 2, ends, linestyle="--", linewidth=1, color=looks["floor"].colour)
+        ax.set_title(student)
+        ax.set_xlabel(f"{metric}\n(dashed: {floor})")
+        percent(ax.xaxis)
+    for ax in axes[1:]:
+        _rows(ax, places, [""] * len(places))
+        ax.set_ylim(axes[0].get_ylim())
+        ax.tick_params(axis="y", length=0)
+    return axes
+
+
 def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:
     """Every planned comparison of a factor with its 95 % interval, grouped by the question that it answers.
 
@@ -166,6 +212,11 @@ def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:
         _mark(ax, place, row, "#333333", "o", filled=row.p_holm < SIGNIFICANT)
         _numbers(ax, place, row)
     return _zero(ax, f"difference of {metric}")
+
+
+def _in_order(names: pd.Series) -> pd.Series:
+    """Place of each name by its first appearance."""
+    return pd.Series(pd.factorize(names)[0], index=names.index)
 
 
 def _mark(ax: Axes, place: float, row: object, colour: str, marker: str, *, filled: bool) -> None:

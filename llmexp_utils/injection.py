@@ -99,7 +99,7 @@ def requests_of(arm: Arm, plan: Plan, chosen: Mapping[str, Sequence[int]]) -> li
 
 
 def answers_of(
-    arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_url: str = "", access: Access | None = None
+    arms: Iterable[Arm], plan: Plan, folder: Path, mode: str, base_url: str = "", ledger: Ledger | None = None
 ) -> pd.DataFrame:
     """Candidate frame of all arms.
 
@@ -111,13 +111,13 @@ def answers_of(
         ``replay`` reads recorded answers and needs no weights; ``record`` first asks for those that are missing.
     base_url : str
         An OpenAI-compatible server that has the arms' generators, apart from the embedded ones.
-    access : Access, optional
-        How it may be used; a budget is for all arms together.
+    ledger : Ledger, optional
+        How it may be used; a budget is for all arms together, and for all that share the ledger.
     """
-    frames, ledger = [], Ledger(access or Access())
+    frames, ledger = [], ledger or Ledger(Access())
     for generator, its_arms in _by_generator(arms).items():
         server = server_of(generator, base_url)
-        with asker(generator, mode, server, access) as client:
+        with asker(generator, mode, server, ledger.access) as client:
             frames += _answers(its_arms, plan, folder, model_identity(generator, server), client, ledger)
     return pd.concat(frames, ignore_index=True)
 

@@ -67,7 +67,7 @@ class Benchmarks(Reporting):
     boundary: Boundary
 
 
-class Asking(Reporting):
+class Serving(Common):
     """Notebooks that ask generators, or replay what they answered."""
 
     recordings: str
@@ -79,10 +79,6 @@ class Asking(Reporting):
     prices: Prices
     token_budget: Whole
     money_budget: MoneyBudget
-    examples: Literal["semantic", "random"]
-    n_functions: Count
-    temperature: Annotated[float, Field(ge=0)]
-    top_p: Share
 
     @property
     def access(self) -> Access:
@@ -95,6 +91,15 @@ class Asking(Reporting):
             money_budget=self.money_budget,
             prices=tuple(self.prices) or (0.0, 0.0),
         )
+
+
+class Asking(Serving, Reporting):
+    """Notebooks that ask for HumanEval's problems."""
+
+    examples: Literal["semantic", "random"]
+    n_functions: Count
+    temperature: Annotated[float, Field(ge=0)]
+    top_p: Share
 
 
 class InjectFaults(Asking):
@@ -214,15 +219,12 @@ class Results(Reporting):
     n_bootstrap: Count
 
 
-class RealBenchmarks(Training, Reporting):
+class RealBenchmarks(Serving, Training, Reporting):
     """Fault localization on benchmarks of real faults."""
 
     notebook: ClassVar[str] = "08_real_benchmarks"
     benchmarks: Annotated[list[BenchmarkName], Field(min_length=1), Once]
     missing_code: Literal["next", "drop"]
-    recordings: str
-    mode: Literal["replay", "record"]
-    base_url: str
     arm: ArmName
     arms: Annotated[list[ArmName], Once]
     samples: Count

@@ -2,12 +2,13 @@
 
 ``{"group": "project or problem", "language": "python", "correct": "def f...", "faulty": "def f..."}``; optionally
 ``fault_id``, ``lines`` (1-based, in ``faulty`` as it stands in the file, which then has to be in normal form), and
-``test``: in Python it defines ``check(candidate)`` and needs ``entry_point``, in Java it is a class ``Main``. A group
-is never split.
+``test``: in Python it defines ``check(candidate)`` and needs ``entry_point``, in Java it is a class ``Main``; every
+row has one, or none has. A group is never split.
 """
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,7 +48,7 @@ def load_own(path: Path) -> FaultBenchmark:
     StudyError
         One line with the number of the row that is malformed, and why.
     """
-    rows, functions, unit, languages = [], [], {}, set()
+    rows, functions, unit, languages, without = [], [], {}, set(), []
     for number, row in read_rows(path, OwnFault, "fault"):
         try:
             function, fault = _read(row, number)
@@ -56,11 +57,14 @@ def load_own(path: Path) -> FaultBenchmark:
         except (CodeError, ValueError) as error:
             raise wrong(path, number, error) from None
         languages.add(row.language)
+        without += [] if row.test else [number]
         unit[function.task_id] = row.group
         functions.append(function)
         rows.append(fault)
     if len(languages) > 1:
         raise StudyError(f"{path} mixes {' and '.join(sorted(languages))}: give one file a language")
+    if 0 < len(without) < len(rows):
+        raise wrong(path, without[0], ValueError("no test, where other rows have one: give every row a test, or none"))
     return FaultBenchmark(Path(path).stem, languages.pop(), functions, fault_rows(rows), unit, {"rows": len(rows)})
 
 
@@ -68,9 +72,12 @@ def _read(row: OwnFault, number: int) -> tuple[Function, dict[str, object]]:
     normalise = language(row.language).normalise
     correct, faulty = normalise(row.correct), normalise(row.faulty)
     entry_point = row.entry_point
-    if row.test and not entry_point:
-        if row.language == "python":
+    if row.test and row.language == "python":
+        if not entry_point:
             raise ValueError("a test needs entry_point, the function that it checks")
+        if entry_point not in {getattr(node, "name", "") for node in ast.parse(correct.code).body}:
+            raise ValueError(f"entry_point {entry_point!r} is not defined in `correct`")
+    elif row.test and not entry_point:
         entry_point = min(java.method_names(correct.code), default="")  # the test calls methods by their names
     if row.lines and faulty.code != row.faulty:
         raise ValueError("`lines` count lines of the normal form: leave them out, or give `faulty` in normal form")

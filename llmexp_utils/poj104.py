@@ -8,13 +8,14 @@ many of them as are asked for.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
-from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, normal_form
-from llmexp_utils.codexglue import find, from_hub, json_lines
+from llmexp_utils.clone_benchmarks import PROGRAMS, PUBLISHED_SPLIT, CloneBenchmark, Sizes, in_later_part, normal_form
+from llmexp_utils.codexglue import find, from_hub, json_lines, text_of
 from llmexp_utils.errors import StudyError
 from llmexp_utils.languages import language
 from llmexp_utils.pinned import fetching
@@ -55,20 +56,25 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
         If a file is missing or malformed (the message has its line), the counts are others, or a problem is in two
         parts.
     """
-    facts, chosen, pairs = {}, [], []
+    facts, chosen = {}, []
     for split, programs in _parts(folder).items():
         counts = {"programs": len(programs), "problems": programs.label.nunique()}
         expected = {"programs": N_PROGRAMS[split], "problems": N_PROBLEMS[split]}
         if published and counts != expected:
             raise StudyError(f"{folder} has {counts} in {split}, POJ-104 has {expected}: {ADVICE}")
         facts |= {f"{split} {what}": count for what, count in counts.items()}
-        drawn = _drawn(programs, split, sizes)
+        drawn, passed_over = _drawn(programs, split, sizes)
+        facts |= {f"{split} programs {reason}": count for reason, count in sorted(passed_over.items())}
         chosen.append(drawn)
-        pairs.append(program_pairs(drawn, "", sizes.seed, sizes.pairs_a_task, language("cpp").normal_tokens))
-    programs = pd.concat(chosen, ignore_index=True)
-    twice = programs.groupby(programs.task_id.str.split("/").str[-1]).split.nunique()
+    drawn = pd.concat(chosen, ignore_index=True)
+    twice = drawn.groupby(drawn.task_id.str.split("/").str[-1]).split.nunique()
     if (twice > 1).any():
         raise StudyError(f"problem {twice.idxmax()} is in two parts of the split: {ADVICE}")
+    programs = _without_repeats(drawn)
+    facts["in a later part, too"] = len(drawn) - len(programs)
+    tokens = language("cpp").normal_tokens
+    parts = [rows for _, rows in programs.groupby("split", sort=False)]
+    pairs = [program_pairs(rows.reset_index(drop=True), "", sizes.seed, sizes.pairs_a_task, tokens) for rows in parts]
     groups = {row.task_id: PUBLISHED_SPLIT[row.split] for row in programs.itertuples()}
     named = programs.assign(program_id=programs.task_id + "/" + programs.submission)[PROGRAMS]
     facts["used"] = len(programs)
@@ -96,27 +102,38 @@ def _read(path: Path) -> pd.DataFrame:
     found = []
     for number, row in json_lines(path, ADVICE):
         try:
-            found.append((str(row["label"]), str(row["index"]), row["code"]))
+            found.append((str(row["label"]), str(row["index"]), text_of(row["code"])))
         except (KeyError, TypeError) as error:
             raise StudyError(f"{path}, line {number}: no program of POJ-104 ({error})") from None
     return pd.DataFrame(found, columns=["label", "number", "code"])
 
 
-def _drawn(programs: pd.DataFrame, split: str, sizes: Sizes) -> pd.DataFrame:
-    """Problems drawn by seed, of each the first programs by seed that are short: all of them are correct."""
+def _without_repeats(programs: pd.DataFrame) -> pd.DataFrame:
+    """Programs whose text, in its tokens, is not that of a program of a later part."""
+    keys = [tuple(language("cpp").tokens(code)) for code in programs.code]
+    return programs[~in_later_part(keys, programs.split)].reset_index(drop=True)
+
+
+def _drawn(programs: pd.DataFrame, split: str, sizes: Sizes) -> tuple[pd.DataFrame, Counter[str]]:
+    """Problems drawn by seed, of each the first programs by seed that are short: all of them are correct.
+
+    And why others before them were passed over.
+    """
 
     def order(name: str) -> int:
         return zlib.crc32(f"{sizes.seed} {name}".encode())
 
-    rows = []
+    rows, passed_over = [], Counter[str]()
     for label in sorted(programs.label.unique(), key=order)[: sizes.n_tasks]:
         own = programs[programs.label == label]
         found = 0
         for row in sorted(own.itertuples(), key=lambda row: order(row.number)):
-            code = normal_form(row.code, "cpp", sizes.max_lines).code
-            if code and found <= sizes.pairs_a_task:
+            if found > sizes.pairs_a_task:
+                break
+            code, reason = normal_form(row.code, "cpp", sizes.max_lines)
+            if reason:
+                passed_over[reason] += 1
+            else:
                 found += 1
                 rows.append((f"{NAME}/{label}", row.number, True, code, split))
-            elif found > sizes.pairs_a_task:
-                break
-    return pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code", "split"])
+    return pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code", "split"]), passed_over

@@ -216,7 +216,7 @@ def _at_hand(
     usable, left = known.once(registry.at_hand, tuple(p.benchmarks), p.external)
     if not usable:
         yield "benchmarks: none is at hand; " + "; ".join(f"{name}: {reason}" for name, reason in left.items())
-    lost = [name for name in usable if name.endswith(".jsonl") and not (study.root / name).is_file()]
+    lost = [name for name in usable if benchmark_registry.is_own(name) and not (study.root / name).is_file()]
     yield from (f"benchmarks: {name} does not exist" for name in lost)
     return [name for name in usable if name not in lost]
 

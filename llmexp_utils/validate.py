@@ -59,7 +59,7 @@ def with_verdicts(
     for row in programs.itertuples():
         function = by_id[row.task_id]
         program = function.program(getattr(row, "preamble", "") + row.code)
-        jobs.append(Job(getattr(row, name), program, function.test, function.entry_point))
+        jobs.append(Job(getattr(row, name), program, function.test, function.entry_point, function.language))
     outcomes = run_programs(jobs, limits, cache=cache)
     return programs.assign(
         verdict=[str(outcome.verdict) for outcome in outcomes],

@@ -1,19 +1,33 @@
 """A benchmark's way through the study: pool, funnel, cells; results by benchmark with known answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from endpoints import serving
 
 from llmexp_utils import benchmark_results
-from llmexp_utils.benchmark_study import BenchmarkPool, cells_of, cells_of_arms, recordings_of
+from llmexp_utils.access import Access
+from llmexp_utils.benchmark_study import (
+    BenchmarkPool,
+    Choices,
+    Jobs,
+    Split,
+    ask,
+    cells_of,
+    cells_of_arms,
+    choice,
+    recordings_of,
+)
 from llmexp_utils.benchmarks import Function
+from llmexp_utils.budget import Ledger, most
 from llmexp_utils.errors import StudyError
 from llmexp_utils.fault_benchmarks import FaultBenchmark, fault_rows
-from llmexp_utils.fault_pool import examples_of, mutants_of, pool_of
+from llmexp_utils.fault_pool import check_tests, examples_of, mutants_of, plan_of, pool_of
 from llmexp_utils.grid import Repeats, jobs_of
-from llmexp_utils.injection import parse_arm
+from llmexp_utils.injection import parse_arm, requests_of
 from llmexp_utils.metrics import per_fault
 from llmexp_utils.sandbox import Limits
 
@@ -86,6 +100,30 @@ def test_tests_decide_where_there_are_some(tmp_path: Path) -> None:
     assert found.faults.source.value_counts()["llm"] == 9
 
 
+def test_what_tests_keep_out_is_counted_as_if_there_were_none(tmp_path: Path) -> None:
+    noise = pooled(made("def check(c):\n    assert c(3) == (3 + {n}) * 2\n"), tmp_path).noise.set_index("source")
+    assert noise.loc[ARM.name].to_dict() == {"candidates": 20, "does not compile": 0, "passes": 11}
+    assert pooled(made(), tmp_path).noise.empty
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("def check(c):\n    assert False\n", r"T/0 is correct, but does not pass its test \(fail: .*\); 10 in all"),
+        ("def check(c):\n    pass\n", "T/0/real is faulty, but passes its test; 10 in all"),
+        ("def chekc(c):\n    pass\n", r"T/0 is correct, but does not pass its test \(error: .*check.*\); 10 in all"),
+    ],
+)
+def test_tests_that_cannot_tell_are_refused(tmp_path: Path, test: str, message: str) -> None:
+    with pytest.raises(StudyError, match=f"^made: {message}$"):
+        check_tests(made(test), Limits(cpu=1), tmp_path / "verdicts.jsonl")
+
+
+def test_tests_that_can_tell_are_not(tmp_path: Path) -> None:
+    check_tests(made("def check(c):\n    assert c(3) == (3 + {n}) * 2\n"), Limits(cpu=1), tmp_path / "verdicts.jsonl")
+    check_tests(made(), Limits(cpu=1), tmp_path / "verdicts.jsonl")
+
+
 def test_without_tests_the_harmless_are_kept_and_the_funnel_says_less(tmp_path: Path) -> None:
     found = pooled(made(), tmp_path)
     counts = found.funnel[found.funnel.source == ARM.name].set_index("stage")["count"].to_dict()
@@ -134,14 +172,48 @@ def test_cells_take_what_the_smallest_fold_has(tmp_path: Path) -> None:
 
 def test_a_group_with_too_few_short_faults_for_the_prompts_is_named() -> None:
     groups = {f"T/{n}": int(n > 0) for n in range(N)}
-    with pytest.raises(StudyError, match="made: group 0 of the split has 1 real faults .*: raise n_functions or lower"):
+    with pytest.raises(StudyError, match="made: group 0 of the split has 0 real faults .*: raise n_functions or lower"):
         examples_of(made(), groups, embed, "random")
+    with pytest.raises(StudyError, match="made: group 0 of the split has 1 real faults .* not a function's own"):
+        examples_of(made(), {f"T/{n}": int(n > 1) for n in range(N)}, embed, "random")
 
 
 def test_problems_of_humaneval_share_their_recordings() -> None:
     assert recordings_of("humanevalpack-python", Path("r")) == Path("r")
     assert recordings_of("defects4j", Path("r")) == Path("r/defects4j")
     assert recordings_of("data/mine.jsonl", Path("r")) == Path("r/mine")
+
+
+def of_benchmark(name: str) -> Split:
+    benchmark, groups = replace(made(), name=name), {f"T/{n}": n % 3 for n in range(N)}
+    return Split(benchmark, groups, benchmark.faults, examples_of(benchmark, groups, embed, "random"))
+
+
+def test_benchmarks_share_one_budget(tmp_path: Path) -> None:
+    """The first takes all of it; of the second nothing is asked for."""
+    choices = Choices((parse_arm("m/function"),), 1, 1, 30, N, 0)
+    one, other = of_benchmark("one"), of_benchmark("two")
+    wanted = requests_of(choices.arms[0], plan_of(one.benchmark, one.groups, one.rankings, 1, 0), {})
+    reserve = max(sum(most(request)) for request in wanted)
+    ledger = Ledger(Access(token_budget=25 * N + reserve - 1))
+    with serving() as (url, handler):
+        assert len(ask(one, choices, tmp_path, "record", url, ledger)) == N
+        with pytest.raises(StudyError, match=f"0 of {N} missing answers were recorded in .*two.*this run has used 250"):
+            ask(other, choices, tmp_path, "record", url, ledger)
+        assert sum(handler.attempts.values()) == N
+        assert len(ask(other, choices, tmp_path, "record", url)) == N
+
+
+def test_what_score_can_choose_from_is_told(tmp_path: Path) -> None:
+    split, found = of_benchmark("made"), pooled(made(), tmp_path)
+    pool = BenchmarkPool(found.faults, split.groups, [], "made")
+    cells = cells_of(pool, ["C0", "C4"], [1000], 1000, ARM, Repeats([0, 1], [0]))
+    told = choice(Jobs(jobs_of(pool, cells), []), split, found, ARM)
+    added = cells[-1].n_added
+    assert told["added"] == added and (told["LLM faults of the smallest fold"], told["of the largest"]) == (6, 8)
+    assert told["added, of the mean"] == added / 7
+    only = choice(Jobs(jobs_of(pool, cells_of(pool, ["C0"], [4], 8, ARM, Repeats([0], [0]))), []), split, found, ARM)
+    assert only["added"] is None and only["benchmark"] == "made"
 
 
 def predictions() -> pd.DataFrame:

@@ -18,6 +18,7 @@ from llmexp_utils.pair_jobs import retrieval_jobs
 from llmexp_utils.pair_metrics import F1, per_pair
 from llmexp_utils.profiles import read_profile, resolve
 from llmexp_utils.program_pairs import program_pairs
+from llmexp_utils.retrieval import MAP_AT_R
 
 ARM = CloneArm("big", "rewrite")
 
@@ -127,11 +128,16 @@ def test_levels_differences_and_retrieval_of_a_known_student() -> None:
     assert levels.n_pairs.tolist() == [20, 20] and levels.accuracy.to_dict() == {"C0": 0.5, "C3": 1.0}
     gain = benchmark_results.differences(pairs, 200, 0, F1).iloc[0]
     assert gain.estimate == pytest.approx(1 / 3) and gain.n_pairs == 20 and gain.low > 0
-    ranked = retrieval_jobs(found, cells_of(found, ["C0"], [1000], 8, ARM, folds))
-    scored = [
-        job.test.assign(score=job.test.label.astype(float), student="known", run_id=str(number), seed=0, **job.facts)
-        for number, job in enumerate(ranked)
-    ]
-    table = benchmark_results.retrieval_levels([pd.concat(scored, ignore_index=True)], 200, 0)
-    assert table.map_at_r.tolist() == [1.0] and table.n_queries.tolist() == [30]
-    assert benchmark_results.retrieval_levels([], 200, 0).empty
+
+
+def test_retrieval_is_compared_on_the_same_queries() -> None:
+    found, folds, scored = pool("task"), Repeats(range(5), [0]), []
+    for number, job in enumerate(retrieval_jobs(found, cells_of(found, ["C0", "C3"], [1000], 8, ARM, folds))):
+        right = job.test.label if job.facts["condition"] == "C3" else 1 - job.test.label  # what is no clone comes first
+        scored.append(job.test.assign(score=right.astype(float), student="s", run_id=str(number), seed=0, **job.facts))
+    ranked = benchmark_results.queries_of([pd.concat(scored, ignore_index=True)])
+    table = benchmark_results.retrieval_levels(ranked, 200, 0).set_index("condition")
+    assert table.map_at_r.to_dict() == {"C0": 0.0, "C3": 1.0} and table.n_queries.tolist() == [30, 30]
+    gain = benchmark_results.differences(ranked, 200, 0, MAP_AT_R)
+    assert gain.estimate.tolist() == [1.0] and gain.n_queries.tolist() == [30] and gain.low.tolist() == [1.0]
+    assert benchmark_results.retrieval_levels(benchmark_results.queries_of([]), 200, 0).empty

@@ -257,3 +257,38 @@ def test_the_registry_hash_follows_the_files(tmp_path: Path, monkeypatch: pytest
     before = local_hash(clone_registry.SOURCES)
     write_lines(tmp_path / "bigclonebench" / "test.txt", "1\t2\t1")
     assert before != local_hash(clone_registry.SOURCES) != ""
+
+
+def test_what_a_test_part_holds_is_not_trained_on_and_all_that_goes_is_counted(tmp_path: Path) -> None:
+    folder = big_clone_bench(tmp_path / "bcb")
+    lines = (folder / "train.txt").read_text().splitlines()
+    write_lines(folder / "train.txt", *lines, "4\t1\t1", "1\t4\t1")  # the test pair of 1 and 4, both ways round
+    long = "public int m0(int value) {\n" + "    value++;\n" * 40 + "    return value;\n}"
+    rows = (folder / "data.jsonl").read_text().splitlines()
+    write_lines(folder / "data.jsonl", {"idx": "0", "func": long}, *rows[1:])
+    found = bigclonebench.load_bigclonebench(folder, Sizes(30, 20, 2, 100, 1.0, 0), published=False)
+    assert found.facts["in a later part, too"] == 2
+    assert [found.facts[f"{split} pairs longer than 30 lines"] for split in ("train", "dev", "test")] == [2, 2, 2]
+    assert pair_statistics(found)["test programs known from training"] == 1.0
+    folder = poj(tmp_path / "poj")
+    train = [json.loads(text) for text in (folder / "train.jsonl").read_text().splitlines()]
+    test = json.loads((folder / "test.jsonl").read_text().splitlines()[0])
+    write_lines(
+        folder / "train.jsonl", *({**row, "code": test["code"]} if not n % 5 else row for n, row in enumerate(train))
+    )
+    found = poj104.load_poj104(folder, Sizes(30, 20, 4, 100, 1.0, 0), published=False)
+    assert found.facts["in a later part, too"] == 3 and len(found.programs) == 9 * 5 - 3
+    refuse_shared_programs(found)
+    assert pair_statistics(found)["test programs known from training"] == 0.0
+
+
+@pytest.mark.parametrize("row", [{"idx": "0", "func": None}, {"idx": "0", "func": 1}, ["0"], {"idx": "0"}])
+def test_a_row_of_codexglue_without_text_is_named_by_its_line(tmp_path: Path, row: object) -> None:
+    folder = big_clone_bench(tmp_path)
+    write_lines(folder / "data.jsonl", row)
+    with pytest.raises(StudyError, match="data.jsonl, line 1: no method of BigCloneBench"):
+        bigclonebench.load_bigclonebench(folder, SIZES, published=False)
+    folder = poj(tmp_path)
+    write_lines(folder / "train.jsonl", {"label": "1", "index": "1", "code": None})
+    with pytest.raises(StudyError, match="train.jsonl, line 1: no program of POJ-104"):
+        poj104.load_poj104(folder, SIZES, published=False)

@@ -54,10 +54,10 @@ def many(units: dict[str, int], text: str = "") -> FaultBenchmark:
 
 def test_own_faults_are_read_and_labelled(tmp_path: Path) -> None:
     test = "def check(candidate):\n    assert candidate(1) == 1\n"
-    path = own(tmp_path, row(), row(group="q", fault_id="mine", test=test, entry_point="f"))
-    benchmark = load_benchmark(str(path))
+    benchmark = load_benchmark(str(own(tmp_path, row(), row(group="q", fault_id="mine"))))
     assert benchmark.faults.lines.tolist() == [[2], [2]] and not benchmark.tested
     assert benchmark.faults.task_id.tolist() == ["p/1", "mine"] and benchmark.unit == {"p/1": "p", "mine": "q"}
+    assert load_benchmark(str(own(tmp_path, row(test=test, entry_point="f")))).tested
 
 
 def test_a_java_test_calls_the_method_by_its_name(tmp_path: Path) -> None:
@@ -98,6 +98,8 @@ def test_marks_and_separators_of_unicode_are_no_rows(tmp_path: Path) -> None:
         (row(lines=[9]), r"line 2: labels \[9\] are no lines of the faulty text"),
         (row(faulty="def f( x ):\n    return -x\n", lines=[2]), "line 2: `lines` count lines of the normal form"),
         (row(test="def check(c): pass"), "line 2: a test needs entry_point"),
+        (row(test="def check(c): pass", entry_point="g"), "line 2: entry_point 'g' is not defined in `correct`"),
+        (row(test="def check(c): pass", entry_point="f"), "line 1: no test, where other rows have one: give every row"),
         (
             row(language="java", correct="int f() { return 1; }", faulty="int f() { return 2; }"),
             "mixes java and python",

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.forests import arms, difference, factors
+from llmexp_utils.forests import arms, difference, factors, levels
 from llmexp_utils.plots import CONDITIONS, PAIR_CONDITIONS, model_colours, style
 
 
@@ -122,3 +122,24 @@ def test_factors_stand_under_their_question(axes):
     assert [mark.get_ydata()[0] for mark in marks(ax)] == [1, 3]
     with pytest.raises(StudyError, match="no row"):
         factors(axes[1], with_bounds(frame).iloc[:0])
+
+
+def test_levels_have_a_panel_a_student_and_the_floor_of_each_benchmark(axes):
+    rows = [
+        (benchmark, student, condition, 0.4 + 0.1 * number, floor)
+        for benchmark, floor in (("two", 0.2), ("one", 0.3))
+        for number, student in enumerate(("frozen", "encoder"))
+        for condition in ("C0", "C4")
+        if (benchmark, student) != ("one", "encoder")
+    ]
+    frame = pd.DataFrame(rows, columns=["benchmark", "student", "condition", "estimate", "floor"])
+    levels(axes, with_bounds(frame))
+    conditions = ["real only", "real + LLM, Score"]
+    assert labels(axes[0]) == ["two", *conditions, "one", *conditions]
+    assert [ax.get_title() for ax in axes] == ["frozen", "encoder"] and axes[0].get_ylim() == axes[1].get_ylim()
+    places = [[float(mark.get_ydata()[0]) for mark in marks(ax)] for ax in axes]
+    assert places == [[1, 2, 4, 5], [1, 2]], "a student that was not trained on a benchmark has no mark there"
+    floors = [[line.get_xdata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"] for ax in axes]
+    assert sorted(floors[0]) == [0.2, 0.3] and floors[1] == [0.2]
+    with pytest.raises(StudyError, match="two rows for benchmark=two, student=frozen, condition=C0"):
+        levels(axes, with_bounds(pd.concat([frame, frame])))
