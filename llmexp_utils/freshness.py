@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -43,8 +43,16 @@ class Record:
     provenance: dict[str, str] = field(default_factory=dict)
 
 
-def fingerprint(cells: Sequence[Cell], params: Params, root: Path, package: Path = PACKAGE) -> dict[str, str]:
+def fingerprint(
+    cells: Sequence[Cell],
+    params: Params,
+    root: Path,
+    package: Path = PACKAGE,
+    hash_of: Callable[[Path], str] | None = None,
+) -> dict[str, str]:
     """Everything a notebook's result depends on, as readable names and hashes of their content.
+
+    ``hash_of`` stands for :func:`content_hash`, where many ask for the same files.
 
     Examples
     --------
@@ -54,17 +62,19 @@ def fingerprint(cells: Sequence[Cell], params: Params, root: Path, package: Path
     ...             Demo.check({"n": 2}), Path("."))
     {'code': 'e3b0c44298fc1c14', 'parameter n': '2'}
     """
+    hash_of = hash_of or content_hash
     code = [cell.source for cell in cells if cell.kind == "code" and "parameters" not in cell.tags]
     parts = {"code": _hash("\n".join(_plain_code(source) for source in code))}
     for name, value in params.model_dump().items():
         parts[f"parameter {name}"] = json.dumps(value, ensure_ascii=False)
         own = [text for text in value if str(text).endswith(".jsonl")] if isinstance(value, list) else []
-        parts |= {f"file {text}": content_hash(root / text) for text in own}  # benchmarks of one's own
+        parts |= {f"file {text}": hash_of(root / text) for text in own}  # benchmarks of one's own
     for module in imported_modules(code, package):
         parts[f"module {module}"] = _module_hash(package, module)
-    for name in params.names("reads"):
+    replayed = params.names("replays") if getattr(params, "mode", "") == "replay" else []
+    for name in [*params.names("reads"), *replayed]:
         path = getattr(params, name)
-        parts[f"file {path}"] = content_hash(root / path)
+        parts[f"file {path}"] = hash_of(root / path)
     return parts
 
 

@@ -29,7 +29,7 @@ from llmexp_utils.parameter_types import (
     Share,
     Whole,
 )
-from llmexp_utils.params import Params, Reads, Writes
+from llmexp_utils.params import Params, Reads, Replays, Writes
 
 
 class Common(Params):
@@ -70,7 +70,7 @@ class Benchmarks(Reporting):
 class Serving(Common):
     """Notebooks that ask generators, or replay what they answered."""
 
-    recordings: str
+    recordings: Replays
     mode: Literal["replay", "record"]
     base_url: str
     concurrency: Count

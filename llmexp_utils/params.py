@@ -19,6 +19,8 @@ from llmexp_utils.errors import StudyError
 
 Reads = Annotated[str, "reads"]
 """Path, relative to the repository, of a file or folder that the notebook reads; new content, new run."""
+Replays = Annotated[str, "replays"]
+"""The same of recorded answers: they are read while ``mode`` is "replay"; in "record", the notebook adds to them."""
 Writes = Annotated[str, "writes"]
 """Path, relative to the repository, of a file or folder that the notebook writes."""
 
@@ -52,8 +54,8 @@ class Params(pydantic.BaseModel):
         return {name: _plain_type(field.annotation) for name, field in cls.model_fields.items()}
 
     @classmethod
-    def names(cls, role: Literal["reads", "writes"]) -> list[str]:
-        """Fields that hold a path which the notebook reads, or writes."""
+    def names(cls, role: Literal["reads", "replays", "writes"]) -> list[str]:
+        """Fields that hold a path which the notebook reads, replays or writes."""
         return [name for name, field in cls.model_fields.items() if role in field.metadata]
 
     @classmethod

@@ -160,18 +160,24 @@ def _read_cache(cache: Path | str | None) -> dict[str, Outcome]:
 
 @contextmanager
 def _appender(cache: Path | str | None) -> Iterator[Callable[[str, Outcome], None]]:
-    """A function that adds one outcome to the cache file (or does nothing without one)."""
+    """A function that adds one outcome to the cache file (or does nothing without one).
+
+    Points of a sweep share the file, perhaps on several machines, where appending alone keeps no lines apart.
+    """
+    import filelock
+
     if cache is None:
         yield lambda key, outcome: None
         return
     path = Path(cache)
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{path}.lock")
     with path.open("a+b", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-            file.write(b"\n")  # closes the unfinished line of a killed run
 
         def append(key: str, outcome: Outcome) -> None:
-            file.write(json.dumps({"key": key, **asdict(outcome)}).encode() + b"\n")
+            with lock:
+                size = file.seek(0, os.SEEK_END)
+                killed = size and os.pread(file.fileno(), 1, size - 1) != b"\n"  # amid a line
+                file.write(b"\n" * bool(killed) + json.dumps({"key": key, **asdict(outcome)}).encode() + b"\n")
 
         yield append

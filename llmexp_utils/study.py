@@ -9,11 +9,13 @@ Snakemake.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,9 @@ class Study:
 
     def fingerprint(self, name: str) -> dict[str, str]:
         """What the notebook's result depends on, as of now."""
-        parts = freshness.fingerprint([], self.params[name], self.root) | self.ask(_code, self.root, name)
+        hash_of = partial(self.ask, freshness.content_hash)
+        own = freshness.fingerprint([], self.params[name], self.root, hash_of=hash_of)
+        parts = own | self.ask(_code, self.root, name)
         if getattr(self.params[name], "external", False):
             source = EXTERNAL[name]  # the one input that is no parameter: it may come later
             parts[source.name] = self.ask(source.local_hash)
@@ -198,21 +202,34 @@ def _keep_provenance(study: Study, name: str, record: freshness.Record) -> None:
 
 @contextlib.contextmanager
 def _alone(study: Study, name: str) -> Iterator[None]:
-    """Hold the lock of a notebook; it ends with the process, so a killed run leaves none."""
+    """Hold the locks of a notebook and of what it writes; they end with the process, so a killed run leaves none."""
     import filelock
 
-    folder = study.folder / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        _say(f"{study.title(name)}: another process runs it; waiting")
-        lock.acquire()
-    try:
+    with contextlib.ExitStack() as held:
+        for path, what in locks(study, name).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(path)
+            try:
+                held.enter_context(lock.acquire(timeout=0))
+            except filelock.Timeout:
+                _say(f"{study.title(name)}: another process {what}; waiting")
+                held.enter_context(lock.acquire())
         yield
-    finally:
-        lock.release()
+
+
+def locks(study: Study, name: str) -> dict[Path, str]:
+    """Lock files of a notebook in the order in which they are taken, and what another process does that holds one.
+
+    Two profiles, one of which is a copy, may write the same file; what lies in the study's own folder is its alone.
+    """
+    params = study.params[name]
+    files = (study.root / getattr(params, field) for field in params.names("writes"))
+    shared = sorted({path.resolve() for path in files if path.suffix and study.folder not in path.parents})
+    found = {study.folder / "locks" / f"{name}.lock": "runs it"}
+    for path in shared:
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        found[study.root / "runs" / "locks" / f"{digest}.lock"] = f"writes {path.name}"
+    return found
 
 
 def _require_inputs(study: Study, name: str) -> None:

@@ -3,7 +3,7 @@
 A profile says ``sweep: {05_finetune_fault_localization: {conditions: [[C0], [C3]], seeds: [[0], [1]]}}``; what is not
 listed there is as in the profile. A point is run and recorded like any notebook (:mod:`llmexp_utils.study`), but keeps
 everything that it writes in ``runs/<profile>/sweep/<point>/``, so that no two points meet in a file; only the cache is
-shared, whose files are named after their content.
+shared, whose files are named after their content or are added to under a lock.
 """
 
 from __future__ import annotations

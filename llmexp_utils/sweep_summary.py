@@ -6,6 +6,8 @@ Rows of the points that share the latter belong together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -17,19 +19,40 @@ from llmexp_utils.pair_metrics import F1, per_pair
 from llmexp_utils.series import measured, measured_pairs
 from llmexp_utils.statistics import holm
 
+SWEPT = "swept_"
 ACROSS = ("conditions", "seeds", "folds")  # what is compared, and what is repeated
 MEASURED = {"fault_id": {"scores", "lines"}, "pair_id": {"score", "label"}}
 GRID = "grid"
 DRAWS = 2000
 
 
-def summary(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def is_within(column: str) -> bool:
+    """Whether a column says what was swept, and comparisons are made within its values."""
+    return column.startswith(SWEPT) and not column.endswith(ACROSS)
+
+
+def distinct(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of some points, without the runs of an earlier one.
+
+    What does not depend on all that is swept is trained once, and stands in several points.
+    """
+    seen: set[str] = set()
+    found = []
+    for rows in tables:
+        new = rows[~rows.run_id.isin(seen)] if "run_id" in rows else rows
+        seen |= set(new.run_id) if "run_id" in new else set()
+        found.append(new)
+    return pd.concat(found, ignore_index=True)
+
+
+def summary(tables: Iterable[pd.DataFrame], draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """Levels and differences of a sweep.
 
     Parameters
     ----------
-    table : DataFrame
-        Rows of all points (:mod:`llmexp_utils.sweep_table`): predictions, and what was swept in ``swept_...``.
+    tables : iterable of DataFrame
+        Rows of the points (:mod:`llmexp_utils.sweep_table`): predictions, and what was swept in ``swept_...``. What is
+        compared with each other has to be in one of them, each run once (:func:`distinct`).
     draws, seed : int
         Of the bootstrap over problems.
 
@@ -41,23 +64,27 @@ def summary(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFr
         whole table. A part that cannot be compared has one row with the reason in ``note``. Empty where the rows are no
         predictions.
     """
-    item = next((name for name, needed in MEASURED.items() if {name, *needed} <= set(table)), "")
-    if not item:
+    parts = [part for table in tables if (part := _of_table(table, draws, seed)) is not None]
+    if not parts:
         return pd.DataFrame()
-    keys = [name for name in table if name.startswith("swept_") and not name.endswith(ACROSS)]
-    keys += ["benchmark"] if "benchmark" in table else []
-    # What does not depend on all that is swept is trained once, and stands in several points.
-    rows = table[table.series == GRID].drop_duplicates([*keys, "run_id", item])
+    whole = pd.concat(parts, ignore_index=True)
+    for _, part in whole[whole.p.notna()].groupby("student"):
+        whole.loc[part.index, "p_holm"] = holm(part["p"])
+    keys = [name for name in whole if is_within(name) or name == "benchmark"]
+    return whole[[*keys, *(name for name in whole if name not in keys)]]
+
+
+def _of_table(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame | None:
+    """Levels and differences of some rows; None if these are no predictions, or none of the grid."""
+    item = next((name for name, needed in MEASURED.items() if {name, *needed} <= set(table)), "")
+    if not item or (rows := table[table.series == GRID]).empty:
+        return None
+    keys = [name for name in table if is_within(name)] + (["benchmark"] if "benchmark" in table else [])
     groups = rows.groupby(keys, sort=False, dropna=False) if keys else [((), rows)]
     found = [
         _compared(part, item, draws, seed).assign(**dict(zip(keys, values, strict=True))) for values, part in groups
     ]
-    if not found:
-        return pd.DataFrame()
-    whole = pd.concat(found, ignore_index=True)
-    for _, part in whole[whole.p.notna()].groupby("student"):
-        whole.loc[part.index, "p_holm"] = holm(part["p"])
-    return whole[[*keys, *(name for name in whole if name not in keys)]]
+    return pd.concat(found, ignore_index=True)
 
 
 def _compared(rows: pd.DataFrame, item: str, draws: int, seed: int) -> pd.DataFrame:

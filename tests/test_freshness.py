@@ -11,8 +11,9 @@ import pytest
 
 from llmexp_utils import freshness
 from llmexp_utils.errors import RunFailed
+from llmexp_utils.notebook_params import NOTEBOOKS
 from llmexp_utils.notebooks import Cell
-from llmexp_utils.params import Params, Reads, Writes
+from llmexp_utils.params import Params, Reads, Replays, Writes
 
 
 class Demo(Params):
@@ -86,6 +87,27 @@ def test_a_benchmark_of_ones_own_is_a_file_like_any_other(tmp_path: Path) -> Non
     before = freshness.fingerprint([], params, tmp_path)
     (tmp_path / "own.jsonl").write_text("{}")
     assert changed(before, freshness.fingerprint([], params, tmp_path)) == ["file own.jsonl"]
+
+
+class Replaying(Params):
+    notebook: ClassVar[str] = "replaying"
+    recordings: Replays
+    mode: str
+
+
+def test_recorded_answers_are_read_in_replay_and_added_to_in_record(tmp_path: Path) -> None:
+    found = {}
+    for mode, expected in (("replay", ["file answers"]), ("record", [])):
+        params = Replaying.check({"recordings": "answers", "mode": mode})
+        found[mode] = freshness.fingerprint([], params, tmp_path)
+        (tmp_path / "answers").mkdir(exist_ok=True)
+        (tmp_path / "answers" / "line.jsonl").write_text(mode)
+        assert changed(found[mode], freshness.fingerprint([], params, tmp_path)) == expected
+    assert {name for name, model in NOTEBOOKS.items() if model.names("replays")} == {
+        "02_inject_faults",
+        "03_write_clones",
+        "08_real_benchmarks",
+    }
 
 
 def test_a_folder_is_its_names_and_contents(tmp_path: Path) -> None:

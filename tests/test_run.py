@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -97,13 +99,32 @@ def test_results_say_where_they_come_from(toy: Path) -> None:
 
 
 def test_a_run_in_another_process_is_waited_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (toy / "runs/smoke/locks").mkdir(parents=True)
-    hold = "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"
-    lock = str(toy / "runs/smoke/locks" / f"{FIRST}.lock")
-    with subprocess.Popen([sys.executable, "-c", hold % lock], stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
+    with held(toy / "runs/smoke/locks" / f"{FIRST}.lock"):
         assert say("notebook", FIRST) == 0
     assert capsys.readouterr().out.startswith(f"{FIRST}: another process runs it; waiting\n{FIRST}: started")
+
+
+def test_two_profiles_that_write_one_file_wait_for_each_other(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, profile = "02_inject_faults", "02_inject_faults:\n  candidates: shared/candidates.jsonl\n  seed: {}\n"
+    for number, copy in enumerate(("smoke", "other")):
+        (toy / "params" / f"{copy}.yaml").write_text(profile.format(number))
+    locks = [study.locks(study.open_study(toy, toy / f"params/{copy}.yaml"), name) for copy in ("smoke", "other")]
+    (both,) = set(locks[0]) & set(locks[1])
+    assert locks[0][both] == "writes candidates.jsonl" and len(locks[0]) == 2, "its own folder's files are its alone"
+    (toy / "shared").mkdir()
+    with held(both):
+        assert run.main(["notebook", name, "--profile", "other"]) == 0
+    assert f"{name}: another process writes candidates.jsonl; waiting" in capsys.readouterr().out
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Another process holds a lock for a second."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    hold = "import filelock, time\nwith filelock.FileLock(%r):\n    print('held', flush=True)\n    time.sleep(1)"
+    with subprocess.Popen([sys.executable, "-c", hold % str(lock)], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        yield
 
 
 def test_record_runs_the_notebooks_of_its_file_always(toy: Path) -> None:

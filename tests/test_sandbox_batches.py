@@ -63,6 +63,16 @@ def test_cache_resumes_after_a_half_written_line(runs: list[str], tmp_path: Path
     assert len(runs) == 7, "other limits are another question"
 
 
+def test_a_line_that_another_process_left_unfinished_spoils_none_of_ours(tmp_path: Path) -> None:
+    cache, outcome = tmp_path / "cache.jsonl", run(GOOD)
+    with sandbox._appender(cache) as append:
+        append("a", outcome)
+        with cache.open("ab") as killed:
+            killed.write(b'{"key": "half')
+        append("b", outcome)
+    assert sandbox._read_cache(cache) == {"a": outcome, "b": outcome}
+
+
 def test_killed_batch_keeps_what_it_had(runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, jobs, counted = tmp_path / "cache.jsonl", programs(6), Worker.run
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import toy_study
 from toy_study import make_study, write_toy
 
-from llmexp_utils import freshness, run, study
+from llmexp_utils import frames, freshness, run, study, sweep_table
 from llmexp_utils.study import open_study
 from llmexp_utils.sweep import Point, points_of
 
@@ -232,3 +233,53 @@ def in_process(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 def record(point: Point) -> freshness.Record:
     return freshness.read_record(point.study.record_path(point.notebook))
+
+
+def test_tables_are_joined_a_point_at_a_time_and_a_csv_is_for_what_a_spreadsheet_opens(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points whose columns differ in kind or are missing; of a million points no two are in memory at once."""
+    found, at_once = points(toy), []
+    for number, (name, point) in enumerate(found.items()):
+        rows = {"run_id": [name] * 50, "top1": [number if number % 2 else 0.5] * 50, "scores": [[1.0]] * 50}
+        rows |= {"note": [None] * 50} if number < 2 else {"note": ["x"] * 50, "more": [1] * 50}
+        frames.write_frame(pd.DataFrame(rows), toy / point.study.params[SWEPT].predictions)
+        stands(point)
+    read = sweep_table._rows
+    monkeypatch.setattr(sweep_table, "_rows", lambda point, field: counted(read(point, field), at_once))
+    monkeypatch.setattr(sweep_table, "_compared", lambda own, field: [])  # these points are compared with each other
+    monkeypatch.setattr(sweep_table, "CSV_ROWS", 200)
+    assert sweep_table.collect(found) == []
+    table, plain = (
+        pd.read_parquet("runs/smoke/sweep/predictions.parquet"),
+        pd.read_csv("runs/smoke/sweep/predictions.csv"),
+    )
+    assert len(table) == len(plain) == 200 and table.point.unique().tolist() == list(found)
+    assert table.top1[::50].tolist() == plain.top1[::50].tolist() == [0.5, 1, 0.5, 3]
+    assert table.note.isna().sum() == 100 and table.more.sum() == 100 and list(table.scores[7]) == [1.0]
+    assert max(at_once) <= 2, "of the file: the one that is written, and the one that is read next"
+    monkeypatch.setattr(sweep_table, "CSV_ROWS", 199)
+    assert sweep_table.collect(found) == [] and not (toy / "runs/smoke/sweep/predictions.csv").exists()
+    assert pd.read_parquet("runs/smoke/sweep/predictions.parquet").equals(table)
+
+
+def counted(rows: pd.DataFrame, at_once: list[int]) -> pd.DataFrame:
+    """The rows; notes how many such frames are alive."""
+    ALIVE.append(weakref.ref(rows))
+    at_once.append(sum(one() is not None for one in ALIVE))
+    return rows
+
+
+ALIVE: list[weakref.ref[pd.DataFrame]] = []
+
+
+def stands(point: Point) -> None:
+    """Record a point as if its notebook had run now."""
+    params, root = point.study.params[SWEPT], point.study.root
+    for path in (root / getattr(params, field) for field in params.names("writes")):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+    written = freshness.outputs(params, root, 0.0)
+    of_now = freshness.Record(point.study.fingerprint(SWEPT), written, 1.0, provenance={"versions": "made"})
+    freshness.write_record(point.study.record_path(SWEPT), of_now)

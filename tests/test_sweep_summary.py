@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmexp_utils.sweep_summary import summary
+from llmexp_utils.sweep_summary import distinct, summary
 
 
 def point(encoder: str, condition: str, seed: int, right: float, benchmark: str = "") -> pd.DataFrame:
@@ -39,12 +39,17 @@ def point(encoder: str, condition: str, seed: int, right: float, benchmark: str 
     return table.assign(benchmark=benchmark) if benchmark else table
 
 
-def sweep(benchmark: str = "") -> pd.DataFrame:
+def sweep(benchmark: str = "") -> list[pd.DataFrame]:
     """Two encoders, real only and with LLM faults, two seeds: the first gains four of ten, the second loses one."""
-    levels = {("a", "C0"): 0.2, ("a", "C4"): 0.6, ("b", "C0"): 0.5, ("b", "C4"): 0.4}
-    return pd.concat(
-        [point(*cell, seed, right, benchmark) for cell, right in levels.items() for seed in (0, 1)], ignore_index=True
-    )
+    levels = {"a": {"C0": 0.2, "C4": 0.6}, "b": {"C0": 0.5, "C4": 0.4}}
+    return [
+        distinct(point(name, *cell, right, benchmark) for *cell, right in cells(found))
+        for name, found in levels.items()
+    ]
+
+
+def cells(found: dict[str, float]) -> list[tuple[str, int, float]]:
+    return [(condition, seed, right) for condition, right in found.items() for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("benchmark", ["", "defects4j"])
@@ -68,13 +73,19 @@ def test_conditions_of_different_points_are_compared_within_what_was_swept(bench
 
 
 def test_a_part_that_cannot_be_measured_says_why_and_leaves_the_others() -> None:
-    table = sweep()
-    lost = (table.swept_encoder == "b") & (table.condition == "C4") & (table.fault_id == "p0#1")
-    table = table[~lost]  # as a point would that was run on another split
-    found = summary(table, draws=50)
+    first, second = sweep()
+    lost = (second.condition == "C4") & (second.fault_id == "p0#1")  # as of a point that was run on another split
+    found = summary([first, second[~lost]], draws=50)
     assert found[found.swept_encoder == "b"].note.str.len().gt(0).all() and len(found[found.swept_encoder == "a"]) > 2
 
 
 def test_rows_that_are_no_predictions_have_no_summary() -> None:
-    assert summary(pd.DataFrame({"swept_seeds": [0], "code": ["x"]})).empty
-    assert summary(sweep().iloc[:0]).empty
+    assert summary([pd.DataFrame({"swept_seeds": [0], "code": ["x"]})]).empty
+    assert summary([sweep()[0].iloc[:0]]).empty and summary([]).empty
+
+
+def test_a_run_that_stands_in_several_points_is_kept_once() -> None:
+    table = sweep()[0]
+    assert table.groupby("run_id").size().to_dict() == {"one": 10} | {
+        f"a {c} {s}": 10 for c in ("C0", "C4") for s in (0, 1)
+    }
