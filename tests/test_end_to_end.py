@@ -46,6 +46,20 @@ def test_every_table_and_figure_is_there(smoke):
     assert {f"tab{number:02}" for number in (*range(1, 18), *range(19, 29))} <= tables  # 18 and 29: of fig15 and fig25
 
 
+def test_a_sweep_of_a_real_notebook_ends_in_one_table(root, smoke):
+    shutil.rmtree(smoke / "sweep", ignore_errors=True)
+    done = run(root, "sweep", "--profile", "smoke", "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_parquet(smoke / "sweep" / "real_predictions.parquet")
+    written = table[table.condition == "C3"].groupby("swept_arm").generator.unique().map(list).to_dict()
+    assert written == {f"qwen2.5-coder-{size}/line/uniform": [f"qwen2.5-coder-{size}"] for size in ("0.5b", "1.5b")}
+    found = pd.read_csv(smoke / "sweep" / "real_predictions_summary.csv")
+    assert set(found.benchmark) == {"humaneval"} and set(found.swept_arm) == set(written)
+    assert found.groupby("swept_arm").minus.agg(sorted).map(tuple).unique().tolist() == [("C0", "nothing", "nothing")]
+    points = pd.read_csv(smoke / "sweep" / "points.csv")
+    assert len(points) == 2 and points.point_versions.str.startswith("python 3").all()
+
+
 def test_results_say_where_they_come_from(smoke):
     told = {path.stem for path in (smoke / "results" / PROVENANCE).glob("*.json")}
     assert {"01_benchmarks", "04_validate_and_select", "07_results", "08_real_benchmarks", "09_real_clones"} <= told

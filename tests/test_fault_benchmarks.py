@@ -1,6 +1,8 @@
 """Benchmarks of real faults: what loaders refuse, how splits are made, and published files where they are at hand."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,10 +24,10 @@ from llmexp_utils.metrics import random_floor
 
 PUBLISHED = {  # faults, one line faulty, Top-1 of a random ranking: of the whole benchmark in normal form
     "humanevalpack-python": (164, 0.884, 0.235),
-    "humanevalpack-java": (164, None, 0.128),
-    "humaneval-java": (162, None, 0.165),
-    "defects4j": (483, None, 0.113),
-    "condefects": (1107, None, None),
+    "humanevalpack-java": (164, 0.872, 0.128),
+    "humaneval-java": (162, 0.617, 0.165),
+    "defects4j": (483, 0.673, 0.113),
+    "condefects": (1107, 0.946, None),
 }
 
 
@@ -189,8 +191,7 @@ def test_published_files(name: str) -> None:
     benchmark = load_benchmark(name)
     n, single, floor = PUBLISHED[name]
     assert len(benchmark.faults) == n
-    if single:
-        assert (benchmark.faults.lines.map(len) == 1).mean() == pytest.approx(single, abs=0.01)
+    assert (benchmark.faults.lines.map(len) == 1).mean() == pytest.approx(single, abs=0.001)
     if floor:
         assert random_floor(benchmark.faults.assign(n_lines=benchmark.faults.code.str.count("\n"))).top1.mean() == (
             pytest.approx(floor, abs=0.001)
@@ -205,3 +206,58 @@ def test_rule_for_labels_without_code() -> None:
     if path is None:
         pytest.skip("LLMEXP_DATA_DIR has no defects4j")
     assert len(defects4j.load_defects4j(path, "drop").faults) == 483 - 53
+
+
+def pinned(folder: Path, monkeypatch: pytest.MonkeyPatch, module: object, content: object) -> Path:
+    """A made-up file that stands for a module's published one."""
+    path = folder / module.PUBLISHED.name
+    path.write_text(json.dumps(content))
+    published = replace(module.PUBLISHED, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(module, "PUBLISHED", published)
+    return path
+
+
+def test_labels_of_defects4j_are_lines_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method begins at line 100 of its file; its second line is a comment, which the normal form has not."""
+    fix = "int f(int x) {\n    // why\n    int y = x + 1;\n\n    return y;\n}"
+    rows = {
+        "Lang-1": {"buggy": fix.replace("+ 1", "- 1"), "fix": fix, "start": 100, "end": 105, "location": [102]},
+        "Lang-2": {
+            "buggy": fix.replace("return y", "return x"),
+            "fix": fix,
+            "start": 7,
+            "end": 12,
+            "location": [8, 11],
+        },
+        "Math-1": {"buggy": fix.replace("int y", "long y"), "fix": fix, "start": 1, "end": 6, "location": [2, 4]},
+    }
+    path = pinned(tmp_path, monkeypatch, defects4j, rows)
+    with pytest.raises(StudyError, match="3 faults, 1 without code, not 483 and 53"):
+        defects4j.load_defects4j(path)
+    monkeypatch.setattr(defects4j, "N_FAULTS", 3)
+    monkeypatch.setattr(defects4j, "N_WITHOUT_CODE", 1)
+    found = defects4j.load_defects4j(path)
+    faulty = [
+        [code.splitlines()[line - 1].strip() for line in lines] for code, lines in zip(*texts(found), strict=True)
+    ]
+    assert faulty == [["int y = x - 1;"], ["return x;"], ["long y = x + 1;"]], "where no label has code: the next line"
+    assert found.unit == {"Defects4J/Lang-1": "Lang", "Defects4J/Lang-2": "Lang", "Defects4J/Math-1": "Math"}
+    dropped = defects4j.load_defects4j(path, "drop")
+    assert dropped.faults.task_id.tolist() == ["Defects4J/Lang-1", "Defects4J/Lang-2"]
+    assert dropped.facts["dropped by the rule"] == 1
+
+
+def texts(benchmark: FaultBenchmark) -> tuple[list[str], list[list[int]]]:
+    return benchmark.faults.code.tolist(), benchmark.faults.lines.tolist()
+
+
+def test_humaneval_java_is_labelled_by_the_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fix = "public static int f(int x) {\n    int y = x;\n    return y + 1;\n}"
+    rows = {"F": {"buggy": fix.replace("+ 1", "- 1"), "fix": fix}, "G": {"buggy": f"{fix} // g", "fix": fix}}
+    path = pinned(tmp_path, monkeypatch, humaneval_java, rows)
+    with pytest.raises(StudyError, match="has 2 faults, HumanEval-Java has 163"):
+        humaneval_java.load_humaneval_java(path)
+    monkeypatch.setattr(humaneval_java, "N_FAULTS", 2)
+    found = humaneval_java.load_humaneval_java(path)
+    assert found.faults.lines.tolist() == [[3]] and found.facts == {"published": 2, "the same in normal form": 1}
+    assert [function.entry_point for function in found.functions] == ["f", "f"]
