@@ -159,13 +159,16 @@ def elsewhere(results: Path, task: Task) -> str:
         found = differences[(differences.benchmark == row.benchmark) & (differences.student == row.student)]
         found = found[(found.minus == "C0") & (found.n_real == row.n_real)].set_index("condition")
         gained = [interval(found.loc[name]) if name in found.index else "" for name in ("C2", "C3", "C4")]
-        numbers = [f"{100 * value:.1f} %" for value in (floor, getattr(row, measure))]
-        lines.append([row.benchmark, f"`{row.student}`", str(row.n_real), *numbers, *gained])
+        low, high = (f"{100 * value:.1f}" for value in (row.low, row.high))
+        numbers = [f"{100 * floor:.1f} %", f"{100 * getattr(row, measure):.1f} % [{low}, {high}]"]
+        tested = f"{getattr(row, f'n_{task.items}')} ({row.n_problems})"
+        lines.append([row.benchmark, f"`{row.student}`", str(row.n_real), tested, *numbers, *gained])
     idle = "random ranking" if "floor" in levels else "best untrained"
     names = [
         "benchmark",
         "student",
         f"real {task.items}",
+        f"test {task.items} (problems, tasks, projects)",
         idle,
         "C0",
         *(f"{one} {MINUS} C0" for one in ("C2", "C3", "C4")),
