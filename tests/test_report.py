@@ -32,8 +32,8 @@ def save_clones(folder: Path) -> None:
 
 def save_benchmarks(folder: Path, task: report.Task, levels: list[str], *rows: tuple) -> None:
     """Levels of one benchmark, and what adding changes there."""
-    names = ["benchmark", "student", "n_real", "condition", *levels, "low", "high", f"n_{task.items}", "n_problems"]
-    save(folder, task.levels, names, *((*row, row[-1] - 0.05, row[-1] + 0.05, 120, 16) for row in rows))
+    names = ["benchmark", "student", "n_real", "condition", *levels, "low", "high"]
+    save(folder, task.levels, names, *((*row, row[-1] - 0.05, row[-1] + 0.05) for row in rows))
     names = ["benchmark", "student", "n_real", "condition", "minus", *ESTIMATE, "percent"]
     gain = ("elsewhere", task.student, 71, "C3", "C0", 0.05, 0.01, 0.09, 0.001, 0.01, 12.5)
     over_rule = ("elsewhere", task.student, 71, "C3", "C2", 0.5, 0.5, 0.5, 0.001, 0.01, None)
@@ -75,7 +75,7 @@ def test_benchmarks_stand_beside_what_needs_no_training(results):
         "| benchmark | student | real faults | test faults (problems, tasks, projects) | random ranking | C0 |" in text
     )
     assert (
-        "| elsewhere | `frozen-llm` | 71 | 120 (16) | 12.5 % | 40.0 % [35.0, 45.0] |  | +5.0 [+1.0, +9.0] * |  |"
+        "| elsewhere | `frozen-llm` | 71 | 328 (164) | 12.5 % | 40.0 % [35.0, 45.0] |  | +5.0 [+1.0, +9.0] * |  |"
         in text
     )
     assert "largest of the 2 changes over real only on other people's benchmarks is +12.5 % (`frozen-llm` on" in text
@@ -83,7 +83,7 @@ def test_benchmarks_stand_beside_what_needs_no_training(results):
     text = report.elsewhere(results, CLONES)
     assert "best untrained" in text
     assert (
-        "| elsewhere | `frozen-llm-pairs` | 71 | 120 (16) | 70.0 % | 80.0 % [75.0, 85.0] |  | +5.0 [+1.0, +9.0] * |  |"
+        "| elsewhere | `frozen-llm-pairs` | 71 | 656 (164) | 70.0 % | 80.0 % [75.0, 85.0] |  | +5.0 [+1.0, +9.0] * |  |"
         in text
     )
 
