@@ -5,8 +5,6 @@ Benchmarks are never pooled: a fault of one says nothing about another, and thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -16,7 +14,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.injection import Arm
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.pair_metrics import F1, summarise
-from llmexp_utils.retrieval import MAP_AT_R, queries
+from llmexp_utils.retrieval import MAP_AT_R
 from llmexp_utils.series import ARM
 from llmexp_utils.statistics import bands, compare, holm
 
@@ -81,27 +79,13 @@ def pair_levels(pairs: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[[*columns, "n_pairs", "n_problems", "n_seeds"]]
 
 
-def queries_of(rankings: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Average precision at R of every query (:func:`llmexp_utils.retrieval.queries`), with its ``benchmark``.
-
-    Parameters
-    ----------
-    rankings : sequence of DataFrame
-        Scored pairs of :func:`llmexp_utils.retrieval.all_pairs`, with the facts of their runs and ``benchmark``.
-    """
-    if not rankings:
-        return pd.DataFrame(columns=["benchmark", *CELL])
-    by_name = pd.concat(rankings, ignore_index=True).groupby("benchmark", sort=False)
-    return pd.concat([queries(rows).assign(benchmark=name) for name, rows in by_name], ignore_index=True)
-
-
-def retrieval_levels(found: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+def retrieval_levels(queries: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """MAP@R with its interval in every cell.
 
     Parameters
     ----------
-    found : DataFrame
-        Of :func:`queries_of`.
+    queries : DataFrame
+        Average precision at R of each query of every run (:class:`llmexp_utils.pair_jobs.RankJob`), with ``benchmark``.
     draws, seed : int
         Of the bootstrap over problems.
 
@@ -113,7 +97,7 @@ def retrieval_levels(found: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame
     """
     columns = ["benchmark", *CELL, "map_at_r", "low", "high", "n_queries", "n_problems", "n_seeds"]
     tables = []
-    for name, rows in found.groupby("benchmark", sort=False):
+    for name, rows in queries.groupby("benchmark", sort=False):
         table = bands(rows, rng=np.random.default_rng(seed), metric=MAP_AT_R, by=CELL, draws=draws)
         tables.append(table.rename(columns={"estimate": "map_at_r"}).assign(benchmark=name))
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)

@@ -23,7 +23,7 @@ from llmexp_utils.conditions import Cell
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, grid_cells, jobs_of
 from llmexp_utils.pair_conditions import PairPool
-from llmexp_utils.pair_jobs import retrieval_jobs
+from llmexp_utils.pair_jobs import rank_jobs
 from llmexp_utils.select import Embed, statistics
 from llmexp_utils.train import Job
 
@@ -34,11 +34,12 @@ ALWAYS_TRAINED = N_GROUPS  # a group that no fold tests or develops on
 
 
 class Jobs(NamedTuple):
-    """Training runs of one benchmark, and what is scored without training; ``ranked`` ones score all test programs."""
+    """Training runs of one benchmark, and what is scored without training; ``ranked`` ones rank all test programs."""
 
     grid: list[Job]
     encoder: list[Job]
     ranked: list[Job]
+    encoder_ranked: list[Job]
     untrained: list[Job]
     untrained_ranked: list[Job]
 
@@ -151,11 +152,15 @@ def jobs_of_benchmark(pool: BenchmarkPairs, p: RealClones, arm: CloneArm, folds:
         return cells_of(pool, conditions, sizes, p.n_added, arm, repeats) if conditions and seeds else []
 
     encoder_conditions = p.encoder_conditions if pool.name in (p.encoder_benchmarks or [pool.name]) else []
-    ranked = [cells(p.retrieval_conditions, most, p.seeds), idle] if len(pool.ranked) else [[], []]
+    # An encoder that reads both programs of a pair at once has no vectors to compare.
+    both = [name for name in encoder_conditions if name in p.retrieval_conditions and p.encoder_head == "bi"]
+    ranked = [cells(p.retrieval_conditions, most, p.seeds), cells(both, most, p.encoder_seeds), idle]
+    ranked = [rank_jobs(pool, found) if len(pool.ranked) else [] for found in ranked]
     return Jobs(
         grid=jobs_of(pool, cells(p.conditions, p.n_real, p.seeds)),
         encoder=jobs_of(pool, cells(encoder_conditions, most, p.encoder_seeds)),
-        ranked=retrieval_jobs(pool, ranked[0]),
+        ranked=ranked[0],
+        encoder_ranked=ranked[1],
         untrained=jobs_of(pool, idle),
-        untrained_ranked=retrieval_jobs(pool, ranked[1]),
+        untrained_ranked=ranked[2],
     )

@@ -36,6 +36,8 @@ class Sizes:
         Most problems (tasks, groups) that are drawn, in each part of a published split.
     pairs_a_task : int
         Most clones of a task, where tasks have several correct programs; as many pairs are none.
+    ranked_a_task : int
+        Most test programs of a POJ-104 problem that are ranked; other benchmarks rank all correct programs.
     n_pairs : int
         Most pairs that are drawn of each part of BigCloneBench.
     share : float
@@ -47,6 +49,7 @@ class Sizes:
     max_lines: int
     n_tasks: int
     pairs_a_task: int
+    ranked_a_task: int
     n_pairs: int
     share: float
     seed: int

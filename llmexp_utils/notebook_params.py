@@ -250,6 +250,7 @@ class RealClones(Training, Reporting):
     max_lines: Count
     n_tasks: Annotated[int, Field(ge=10)]
     pairs_a_task: Count
+    ranked_a_task: Count
     n_pairs: Count
     share: Share
     n_added: Even
@@ -260,6 +261,7 @@ class RealClones(Training, Reporting):
     encoder_benchmarks: Annotated[list[CloneBenchmarkName], Once]
     n_bootstrap: Count
     real_pair_predictions: Writes
+    real_retrieval: Writes
 
 
 NOTEBOOKS: dict[str, type[Params]] = {

@@ -1,9 +1,11 @@
-"""Training runs of clone detection as jobs of the grid, tested on real pairs or on every pair of test functions."""
+"""Training runs of clone detection as jobs of the grid: tested on real pairs, or on the ranking of test functions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
@@ -11,8 +13,7 @@ import pandas as pd
 from llmexp_utils.conditions import Cell
 from llmexp_utils.grid import jobs_of
 from llmexp_utils.pair_metrics import best_threshold
-from llmexp_utils.retrieval import all_pairs
-from llmexp_utils.train import Job
+from llmexp_utils.train import VERSION, Job, Student
 
 if TYPE_CHECKING:
     from llmexp_utils.pair_conditions import PairPool
@@ -38,7 +39,37 @@ class PairJob(Job):
         return self.test[DESCRIBED].reset_index(drop=True).assign(score=test, threshold=threshold)
 
 
-def retrieval_jobs(pool: PairPool, cells: Sequence[Cell]) -> list[PairJob]:
-    """Jobs that train as the cells say and score every pair of the correct functions of the test problems."""
-    pairs = {fold: all_pairs(pool.correct_programs(fold, "test")) for fold in {cell.fold for cell in cells}}
-    return [replace(job, test=pairs[job.facts["fold"]]) for job in jobs_of(pool, cells)]
+@dataclass(frozen=True)
+class RankJob(PairJob):
+    """One run that is trained on pairs and ranks programs: ``test`` has ``program_id, task_id, code``."""
+
+    def key(self, student: Student) -> str:
+        """Hash of everything that decides the ranking: no development pair does."""
+        content = hashlib.sha256(json.dumps([VERSION, "rank", student.name, student.identity, self.seed]).encode())
+        for frame, names in ((self.train, self.content), (self.test, ["task_id", "code"])):
+            rows = list(zip(*(frame[name].tolist() for name in names), strict=True))
+            content.update(json.dumps(rows).encode())
+        return content.hexdigest()[:32]
+
+    def rows(self, scores: dict[str, list]) -> pd.DataFrame:
+        """One row a query with its average precision at R; a program without a clone among the others is none."""
+        found = self.test[["program_id", "task_id"]].assign(ap_at_r=[float(one[0]) for one in scores["test"]])
+        return found.dropna().reset_index(drop=True)
+
+
+def rank_jobs(pool: PairPool, cells: Sequence[Cell]) -> list[RankJob]:
+    """Jobs that train as the cells say and rank all correct functions of the test problems."""
+    programs = {fold: pool.correct_programs(fold, "test") for fold in {cell.fold for cell in cells}}
+    return [
+        RankJob(job.facts, job.seed, job.train, job.dev, programs[job.facts["fold"]]) for job in jobs_of(pool, cells)
+    ]
+
+
+def texts_of(jobs: Iterable[PairJob]) -> list[str]:
+    """Texts of all pairs and programs of some jobs, each once, in their order."""
+    found: dict[str, None] = {}
+    for job in jobs:
+        for frame in (job.train, job.dev, job.test):
+            for side in ("left", "right", "code"):
+                found |= dict.fromkeys(frame[side]) if side in frame else {}
+    return list(found)

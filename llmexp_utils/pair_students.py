@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from llmexp_utils.pair_inputs import Head
 from llmexp_utils.reader import DEFAULT_READER, Reader
 from llmexp_utils.small_training import Settings
 from llmexp_utils.students import FineTunedEncoder
+
+if TYPE_CHECKING:
+    import torch
 
 Scores = Sequence[np.ndarray]
 
@@ -43,9 +46,15 @@ class FrozenPairs:
         """Train on ``train``; one array with one score for each pair of ``dev`` and of ``test``."""
         from llmexp_utils import pair_head
 
-        model = pair_head.train(*self._sides(train), train.label.tolist(), self.settings, seed)
+        model = self.fit(train, seed)
         dev_scores, test_scores = (pair_head.score(model, *self._sides(frame)) for frame in (dev, test))
         return dev_scores[:, None], test_scores[:, None]
+
+    def fit(self, train: pd.DataFrame, seed: int) -> torch.nn.Module:
+        """The head (:func:`llmexp_utils.pair_head.build`) after training on ``train``."""
+        from llmexp_utils import pair_head
+
+        return pair_head.train(*self._sides(train), train.label.tolist(), self.settings, seed)
 
     def _sides(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         left, right = (

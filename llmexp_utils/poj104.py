@@ -1,8 +1,8 @@
 """POJ-104 as CodeXGLUE publishes it: 500 C and C++ programs for each of 104 problems.
 
 Collected by Mou et al. 2016 (arXiv 1409.5718); problems are split: 64 for training, 16 for development, 24 for testing
-(Lu et al. 2021, arXiv 2102.04664). The published measure is MAP@R over all test programs; here each problem gives as
-many of them as are asked for.
+(Lu et al. 2021, arXiv 2102.04664). The published measure is MAP@R over all test programs, 500 a problem; here each
+problem gives as many of them as are asked for.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
         ``train.jsonl``, ``valid.jsonl``, ``test.jsonl`` (``{"label": "problem", "index": "...", "code": "..."}``);
         or the hub's Parquet files.
     sizes : Sizes
-        ``n_tasks`` problems of each part, of each one more than ``pairs_a_task`` programs.
+        ``n_tasks`` problems of each part, of each one more than ``pairs_a_task`` programs, and of a test problem
+        ``ranked_a_task``, if that is more.
     published : bool
         Whether the counts must be the published ones.
 
@@ -73,7 +74,8 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
     programs = _without_repeats(drawn)
     facts["in a later part, too"] = len(drawn) - len(programs)
     tokens = language("cpp").normal_tokens
-    parts = [rows for _, rows in programs.groupby("split", sort=False)]
+    paired = programs[programs.turn <= sizes.pairs_a_task]
+    parts = [rows for _, rows in paired.groupby("split", sort=False)]
     pairs = [program_pairs(rows.reset_index(drop=True), "", sizes.seed, sizes.pairs_a_task, tokens) for rows in parts]
     groups = {row.task_id: PUBLISHED_SPLIT[row.split] for row in programs.itertuples()}
     named = programs.assign(program_id=programs.task_id + "/" + programs.submission)[PROGRAMS]
@@ -124,16 +126,17 @@ def _drawn(programs: pd.DataFrame, split: str, sizes: Sizes) -> tuple[pd.DataFra
         return zlib.crc32(f"{sizes.seed} {name}".encode())
 
     rows, passed_over = [], Counter[str]()
+    most = max(sizes.pairs_a_task + 1, sizes.ranked_a_task if split == "test" else 0)
     for label in sorted(programs.label.unique(), key=order)[: sizes.n_tasks]:
         own = programs[programs.label == label]
         found = 0
         for row in sorted(own.itertuples(), key=lambda row: order(row.number)):
-            if found > sizes.pairs_a_task:
+            if found == most:
                 break
             code, reason = normal_form(row.code, "cpp", sizes.max_lines)
             if reason:
                 passed_over[reason] += 1
             else:
+                rows.append((f"{NAME}/{label}", row.number, True, code, split, found))
                 found += 1
-                rows.append((f"{NAME}/{label}", row.number, True, code, split))
-    return pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code", "split"]), passed_over
+    return pd.DataFrame(rows, columns=["task_id", "submission", "is_correct", "code", "split", "turn"]), passed_over

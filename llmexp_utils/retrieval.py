@@ -1,67 +1,18 @@
 """Retrieval: does a function find the others that do the same? (MAP@R; Musgrave et al. 2020, arXiv 2003.08505, 3.2)
 
-A student scores every pair of the test functions; each function is a query, its clones are to be ranked first.
+Each function is a query, and its clones are to be ranked first; :mod:`llmexp_utils.ranking` is how students rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 
 from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
-from llmexp_utils.pairs import COLUMNS
 
-KIND = "retrieval"
 MAP_AT_R = Measure("map_at_r", "ap_at_r", "", "program_id", "queries")
-FACTS = ["run_id", "student", "condition", "names", "n_real", "n_added", "fold", "seed"]
-
-
-def all_pairs(programs: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of programs once, as a pair frame of the kind "retrieval".
-
-    Parameters
-    ----------
-    programs : DataFrame
-        ``program_id, task_id, code``.
-    """
-    rows = []
-    for one, other in combinations(programs.itertuples(), 2):
-        same = int(one.task_id == other.task_id)
-        name = f"{one.program_id} ~ {other.program_id}"
-        rows.append((name, one.task_id, other.task_id, KIND, same, one.code, other.code))
-    return pd.DataFrame(rows, columns=COLUMNS).assign(overlap=np.nan, clone_type="")
-
-
-def queries(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Average precision at R of every query of every run.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Scored pairs of :func:`all_pairs`, with the facts of their runs.
-
-    Returns
-    -------
-    DataFrame
-        The facts of the run, ``program_id`` and ``task_id`` of the query, ``ap_at_r``; a function without a clone among
-        the others is found, but is no query.
-
-    Raises
-    ------
-    StudyError
-        If no function of a run has a clone.
-    """
-    tables = []
-    for facts, run in predictions.groupby(FACTS, sort=False):
-        names, problems, similar = _matrix(run)
-        values = average_precision_at_r(similar, problems)
-        table = pd.DataFrame({"program_id": names, "task_id": problems, "ap_at_r": values})
-        tables.append(table.dropna().assign(**dict(zip(FACTS, facts, strict=True))))
-    return pd.concat(tables, ignore_index=True)[[*FACTS, "program_id", "task_id", "ap_at_r"]]
 
 
 def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.ndarray:
@@ -88,12 +39,24 @@ def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.n
     >>> average_precision_at_r(np.zeros((3, 3)), ["a", "a", "b"]).tolist()
     [0.5, 0.5, nan]
     """
-    names, found = np.asarray(problems), []
-    for row, name in enumerate(names):
-        others = np.delete(np.arange(len(names)), row)
-        found.append(_of_query(similar[row, others], names[others] == name))
-    if np.isnan(found).all():
+    return average_precisions(lambda block: similar[block], problems)
+
+
+def average_precisions(similar: Callable[[slice], np.ndarray], problems: Sequence[str], block: int = 256) -> np.ndarray:
+    """:func:`average_precision_at_r` of any number of functions: ``similar`` gives some rows of the scores at a time.
+
+    Raises
+    ------
+    StudyError
+        If no function has a clone.
+    """
+    names = np.asarray(problems)
+    if len(np.unique(names)) == len(names):
         raise StudyError("no problem has two functions: there is nothing to retrieve")
+    found = []
+    for start in range(0, len(names), block):
+        for row, scores in enumerate(similar(slice(start, start + block)), start):
+            found.append(_of_query(np.delete(scores, row), np.delete(names == names[row], row)))
     return np.array(found)
 
 
@@ -110,15 +73,3 @@ def _of_query(scores: np.ndarray, is_clone: np.ndarray) -> float:
     above = (np.cumsum(clones) - clones)[ties] + place * (clones[ties] - 1) / np.maximum(sizes[ties] - 1, 1)
     precision = (clones / sizes)[ties] * (above + 1) / np.arange(1, len(scores) + 1)
     return float(precision[:n_clones].sum() / n_clones)
-
-
-def _matrix(run: pd.DataFrame) -> tuple[list[str], list[str], np.ndarray]:
-    """Functions of a run, their problems, and the score of each two."""
-    sides = run.pair_id.str.split(" ~ ", regex=False, expand=True)
-    problem = dict(zip(sides[0], run.task_id, strict=True)) | dict(zip(sides[1], run.other_id, strict=True))
-    names = sorted(problem)
-    place = {name: number for number, name in enumerate(names)}
-    similar = np.full((len(names), len(names)), -np.inf)
-    rows, columns = sides[0].map(place), sides[1].map(place)
-    similar[rows, columns] = similar[columns, rows] = run.score
-    return names, [problem[name] for name in names], similar

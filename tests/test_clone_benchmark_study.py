@@ -14,7 +14,7 @@ from llmexp_utils.cloning import CloneArm
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, jobs_of
 from llmexp_utils.notebook_params import NOTEBOOKS, RealClones
-from llmexp_utils.pair_jobs import retrieval_jobs
+from llmexp_utils.pair_jobs import rank_jobs
 from llmexp_utils.pair_metrics import F1, per_pair
 from llmexp_utils.profiles import read_profile, resolve
 from llmexp_utils.program_pairs import program_pairs
@@ -132,12 +132,12 @@ def test_levels_differences_and_retrieval_of_a_known_student() -> None:
 
 def test_retrieval_is_compared_on_the_same_queries() -> None:
     found, folds, scored = pool("task"), Repeats(range(5), [0]), []
-    for number, job in enumerate(retrieval_jobs(found, cells_of(found, ["C0", "C3"], [1000], 8, ARM, folds))):
-        right = job.test.label if job.facts["condition"] == "C3" else 1 - job.test.label  # what is no clone comes first
-        scored.append(job.test.assign(score=right.astype(float), student="s", run_id=str(number), seed=0, **job.facts))
-    ranked = benchmark_results.queries_of([pd.concat(scored, ignore_index=True)])
+    for number, job in enumerate(rank_jobs(found, cells_of(found, ["C0", "C3"], [1000], 8, ARM, folds))):
+        rows = job.rows({"test": [[float(job.facts["condition"] == "C3")]] * len(job.test)})
+        scored.append(rows.assign(student="s", run_id=str(number), seed=0, **job.facts))
+    ranked = pd.concat(scored, ignore_index=True)
     table = benchmark_results.retrieval_levels(ranked, 200, 0).set_index("condition")
     assert table.map_at_r.to_dict() == {"C0": 0.0, "C3": 1.0} and table.n_queries.tolist() == [30, 30]
     gain = benchmark_results.differences(ranked, 200, 0, MAP_AT_R)
     assert gain.estimate.tolist() == [1.0] and gain.n_queries.tolist() == [30] and gain.low.tolist() == [1.0]
-    assert benchmark_results.retrieval_levels(benchmark_results.queries_of([]), 200, 0).empty
+    assert benchmark_results.retrieval_levels(ranked.iloc[:0], 200, 0).empty

@@ -1,6 +1,7 @@
 """Benchmarks of clones: what loaders give and refuse, who is in which split, and published files where at hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from llmexp_utils.errors import StudyError
 from llmexp_utils.humaneval_x import problems_tested
 from llmexp_utils.program_pairs import program_pairs
 
-SIZES = Sizes(max_lines=30, n_tasks=20, pairs_a_task=2, n_pairs=100, share=0.5, seed=0)
+SIZES = Sizes(max_lines=30, n_tasks=20, pairs_a_task=2, ranked_a_task=3, n_pairs=100, share=0.5, seed=0)
 METHOD = "public int m{0}(int value) {{\n    // comment\n    return value + {0};\n}}"
 
 
@@ -61,7 +62,7 @@ def test_bigclonebench_keeps_the_published_split_and_counts_methods_on_both_side
     assert not found.pairs.left.str.contains("comment").any()
     assert set(found.pairs.clone_type[found.pairs.label == 1]) == {"Type-1/2"}
     assert pair_statistics(found)["test pairs by fold"] == "40"
-    few = bigclonebench.load_bigclonebench(tmp_path, Sizes(30, 20, 2, 7, 0.5, 0), published=False)
+    few = bigclonebench.load_bigclonebench(tmp_path, Sizes(30, 20, 2, 3, 7, 0.5, 0), published=False)
     assert len(rows_of_split(few.pairs, few.groups, 0, "test")) == 7
 
 
@@ -86,6 +87,10 @@ def test_poj104_splits_problems_and_ranks_its_programs(tmp_path: Path) -> None:
     assert test.label.tolist().count(1) == 6 and test.label.mean() == 0.5
     assert not found.pairs.left.str.contains("include|//").any()
     refuse_shared_programs(found)
+    more = poj104.load_poj104(tmp_path, replace(SIZES, ranked_a_task=5), published=False)
+    ranked = more.programs.task_id.map(more.groups).value_counts().to_dict()
+    assert ranked == {0: 3 * 5, 1: 3 * 3, 2: 3 * 3}, "all that a test problem has"
+    pd.testing.assert_frame_equal(more.pairs, found.pairs)
     with pytest.raises(StudyError, match="in train, POJ-104 has {'programs': 32000, 'problems': 64}"):
         poj104.load_poj104(tmp_path, SIZES)
     rows = (tmp_path / "train.jsonl").read_text()
@@ -233,7 +238,7 @@ def test_cpp_comments_and_includes_go_and_names_are_the_same() -> None:
 def test_published_clones(name: str) -> None:
     if SOURCES[name].find() is None:
         pytest.skip(f"{name} is not at hand: set LLMEXP_DATA_DIR")
-    found = load_pairs(name, Sizes(30, 1000, 2, 100, 0.1, 0), no_embedding)
+    found = load_pairs(name, Sizes(30, 1000, 2, 3, 100, 0.1, 0), no_embedding)
     refuse_shared_programs(found)
     assert found.pairs.label.mean() == 0.5 and found.pairs.pair_id.is_unique
     for row in found.pairs.itertuples():
@@ -241,7 +246,7 @@ def test_published_clones(name: str) -> None:
     if name == "humaneval-x-java":
         assert found.facts["HumanEval-X"] == 164 and found.facts["HumanEval-Java"] == 163
         assert not found.pairs.left.str.contains("hasCloseElements|has_close_elements").any()
-        tested = load_pairs("humaneval-x-java-tested", Sizes(30, 1000, 2, 100, 0.1, 0), no_embedding)
+        tested = load_pairs("humaneval-x-java-tested", Sizes(30, 1000, 2, 3, 100, 0.1, 0), no_embedding)
         assert tested.name == "humaneval-x-java-tested" and tested.facts["tested"] == 83
         clones = [set(one.pairs.pair_id[one.pairs.label == 1]) for one in (tested, found)]
         assert clones[0] < clones[1]
@@ -266,7 +271,7 @@ def test_what_a_test_part_holds_is_not_trained_on_and_all_that_goes_is_counted(t
     long = "public int m0(int value) {\n" + "    value++;\n" * 40 + "    return value;\n}"
     rows = (folder / "data.jsonl").read_text().splitlines()
     write_lines(folder / "data.jsonl", {"idx": "0", "func": long}, *rows[1:])
-    found = bigclonebench.load_bigclonebench(folder, Sizes(30, 20, 2, 100, 1.0, 0), published=False)
+    found = bigclonebench.load_bigclonebench(folder, Sizes(30, 20, 2, 3, 100, 1.0, 0), published=False)
     assert found.facts["in a later part, too"] == 2
     assert [found.facts[f"{split} pairs longer than 30 lines"] for split in ("train", "dev", "test")] == [2, 2, 2]
     assert pair_statistics(found)["test programs known from training"] == 1.0
@@ -276,7 +281,7 @@ def test_what_a_test_part_holds_is_not_trained_on_and_all_that_goes_is_counted(t
     write_lines(
         folder / "train.jsonl", *({**row, "code": test["code"]} if not n % 5 else row for n, row in enumerate(train))
     )
-    found = poj104.load_poj104(folder, Sizes(30, 20, 4, 100, 1.0, 0), published=False)
+    found = poj104.load_poj104(folder, Sizes(30, 20, 4, 5, 100, 1.0, 0), published=False)
     assert found.facts["in a later part, too"] == 3 and len(found.programs) == 9 * 5 - 3
     refuse_shared_programs(found)
     assert pair_statistics(found)["test programs known from training"] == 0.0

@@ -9,7 +9,6 @@ from tiny_pairs import ARM, GROUPS, tiny_pool
 
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
-from llmexp_utils.pair_jobs import retrieval_jobs
 from llmexp_utils.pair_metrics import summarise
 from llmexp_utils.pair_students import FineTunedPairs, FrozenPairs
 from llmexp_utils.small_training import Settings
@@ -81,14 +80,6 @@ def test_own_names_are_other_runs_of_the_same_cells():
     assert own.key(SameNumber()) != other.key(SameNumber())
     assert "def right(" in own.train.left[0] and "def right(" not in other.train.left[0]
     assert not neutral.programs.correct.str.contains("def right").any()
-
-
-def test_retrieval_scores_all_correct_functions_of_the_test_problems():
-    cells = grid_cells(["C0"], [8], 0, ARM, Repeats([2], [0]), "retrieval")
-    (job,) = retrieval_jobs(tiny_pool(), cells)
-    assert len(job.test) == 8 * 7 / 2 and job.test.label.sum() == 4  # four problems, two programs each
-    assert {GROUPS[task_id] for task_id in job.test.task_id} == {2}
-    assert job.train.equals(jobs_of(tiny_pool(), cells)[0].train)
 
 
 def test_every_fold_tests_on_the_external_pairs_and_learns_from_none():

@@ -1,11 +1,11 @@
-"""Retrieval: average precisions that one can work out, from vectors and from scored pairs."""
+"""Retrieval: average precisions that one can work out."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.retrieval import all_pairs, average_precision_at_r, queries
+from llmexp_utils.retrieval import average_precision_at_r
 
 PROGRAMS = pd.DataFrame(
     {
@@ -33,17 +33,6 @@ def test_ties_are_broken_in_expectation(seed):
     similar = rng.integers(0, 3, (7, 7)).astype(float)
     drawn = [average_precision_at_r(similar + 1e-3 * rng.random((7, 7)), problems) for _ in range(4000)]
     np.testing.assert_allclose(average_precision_at_r(similar, problems), np.mean(drawn, axis=0), atol=0.02)
-
-
-def test_every_pair_is_scored_once_and_ranks_both_of_its_functions():
-    pairs = all_pairs(PROGRAMS)
-    assert len(pairs) == 10 and pairs.label.sum() == 3 and pairs.pair_id.is_unique
-    facts = {"run_id": "r", "student": "s", "condition": "C0", "names": "neutral", "n_real": 8, "n_added": 0}
-    scored = pairs.assign(score=pairs.label.astype(float), threshold=0.5, fold=0, seed=0, **facts)
-    scored.loc[scored.pair_id == "a/0 ~ b/0", "score"] = 2.0  # above both clones of a/0
-    table = queries(scored).set_index("program_id")
-    assert table.ap_at_r.to_dict() == {"a/0": 1 / 4, "a/1": 1.0, "a/2": 1.0}
-    assert set(table.task_id) == {"a"} and set(table.run_id) == {"r"}
 
 
 def test_without_two_functions_of_a_problem_there_is_nothing_to_retrieve():

@@ -1,0 +1,200 @@
+"""Retrieval at any size: a student ranks all programs for each of them, a block of queries at a time.
+
+One number a query is kept, so the 72 million pairs of POJ-104's 12,000 test programs need no more memory than the
+programs' vectors and one block of similarities.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import singledispatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from llmexp_utils.errors import StudyError
+from llmexp_utils.freshness import modules_hash
+from llmexp_utils.languages import language
+from llmexp_utils.pair_baselines import AlwaysClone, TokenOverlap, UntouchedCosine
+from llmexp_utils.pair_students import FineTunedPairs, FrozenPairs, vectors_of
+from llmexp_utils.retrieval import average_precisions
+from llmexp_utils.train import DIGITS
+
+if TYPE_CHECKING:
+    import torch
+
+    from llmexp_utils.pair_inputs import PairItem
+
+BLOCK = 64  # queries at a time
+Similarity = Callable[[slice], np.ndarray]
+"""Similarity of some of n programs, the queries, to all of them: shape (queries, n); larger is more alike."""
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A student of pairs, or a baseline, that ranks all test programs: a student of the grid for :class:`RankJob`."""
+
+    student: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the student."""
+        return self.student.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """That of the student, and the code that ranks."""
+        return self.student.identity | {"ranking": modules_hash(("ranking", "retrieval"))}
+
+    def run(
+        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
+    ) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+        """Train on the pairs ``train``; no score of ``dev``, and the average precision of each program of ``test``."""
+        similar = similarity(self.student, train, test.code.tolist(), seed)
+        return [], average_precisions(lambda block: np.round(similar(block), DIGITS), test.task_id, BLOCK)[:, None]
+
+
+@singledispatch
+def similarity(student: Any, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    """How alike a student finds programs, after training on pairs.
+
+    Parameters
+    ----------
+    student : FrozenPairs, FineTunedPairs with the head ``bi``, or a baseline
+        What is trained.
+    train : DataFrame
+        Pair frame; baselines learn nothing from it.
+    codes : sequence of str
+        Programs.
+    seed : int
+        Of the training.
+
+    Raises
+    ------
+    StudyError
+        If the student needs both programs to read one, so that nothing is left to compare afterwards.
+    """
+    raise TypeError(f"{type(student).__name__} ranks no programs")
+
+
+@similarity.register
+def _(student: AlwaysClone, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    return lambda block: np.ones((len(codes[block]), len(codes)))
+
+
+@similarity.register
+def _(student: TokenOverlap, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    """Multiset Jaccard: the n-th time that a token stands in a program is a feature of its own."""
+    from scipy.sparse import csr_array
+
+    column: dict[tuple[str, int], int] = {}
+    places = []
+    for row, code in enumerate(codes):
+        counts = Counter(language(student.language).normal_tokens(code))
+        turns = ((token, turn) for token, count in counts.items() for turn in range(count))
+        places += [(row, column.setdefault(turn, len(column))) for turn in turns]
+    rows, columns = np.array(places).T
+    found = csr_array((np.ones(len(places)), (rows, columns)), shape=(len(codes), len(column)))
+    sizes = found.sum(axis=1)
+
+    def overlap(block: slice) -> np.ndarray:
+        common = (found[block] @ found.T).toarray()
+        return common / (sizes[block, None] + sizes - common)
+
+    return overlap
+
+
+@similarity.register
+def _(student: UntouchedCosine, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    vectors = student.vectors(list(codes)).astype(float)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return lambda block: units[block] @ units.T
+
+
+@similarity.register
+def _(student: FrozenPairs, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    import torch
+
+    from llmexp_utils.reproducible import one_thread
+
+    model = student.fit(train, seed)
+    vectors = vectors_of(list(codes), Path(student.cache), student.reader, workers=1, progress=False)
+    with one_thread(), torch.inference_mode():
+        read = model.read((torch.from_numpy(vectors) - model.mean) / model.spread)
+
+    def logits(block: slice) -> np.ndarray:
+        with one_thread(), torch.inference_mode():
+            return np.stack([_logits(model, query.expand_as(read), read) for query in read[block]])
+
+    return logits
+
+
+def _logits(model: torch.nn.Module, u: torch.Tensor, v: torch.Tensor) -> np.ndarray:
+    """As :func:`llmexp_utils.pair_head.build` has it, of functions that were read once."""
+    import torch
+
+    shared = (torch.abs(u - v), u * v)
+    orders = [model.head(torch.cat([*order, *shared], dim=1)) for order in ((u, v), (v, u))]
+    return torch.stack(orders).mean(dim=0)[:, 0].double().numpy()
+
+
+@similarity.register
+def _(student: FineTunedPairs, train: pd.DataFrame, codes: Sequence[str], seed: int) -> Similarity:
+    if student.head != "bi":
+        raise StudyError(f"{student.name} reads two programs as one text: to rank all of them, set encoder_head to bi")
+    vectors, weight, bias = _encoder_vectors(student, train, codes, seed)
+    apart, product = np.split(weight, 2)
+
+    def logits(block: slice) -> np.ndarray:
+        differences = np.stack([np.abs(query - vectors) @ apart for query in vectors[block]])
+        return differences + (vectors[block] * product) @ vectors.T + bias
+
+    return logits
+
+
+def _encoder_vectors(
+    student: FineTunedPairs, train: pd.DataFrame, codes: Sequence[str], seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Vectors (n, hidden) of the programs by an encoder that was fine-tuned on pairs, and its head: weights, bias."""
+    from llmexp_utils.encoders import as_choice, load_encoder
+    from llmexp_utils.fine_tuning import checkpoints, fine_tune, training_arguments
+    from llmexp_utils.pair_encoder import PairClassifier, collate
+    from llmexp_utils.pair_inputs import encode_pairs
+    from llmexp_utils.reproducible import seeded
+
+    settings = dict(student.settings)
+    choice = as_choice(settings.pop("encoder"))
+    head = settings.pop("head")
+    arguments = training_arguments(student.checkpoints, **settings, seed=seed)
+    with seeded(seed):
+        backbone, tokenizer, window = load_encoder(choice)
+        model, pad = PairClassifier(backbone, head), tokenizer.pad_token_id or 0
+
+        def encode(pairs: pd.DataFrame) -> list[PairItem]:
+            return encode_pairs(pairs, tokenizer, window, head, choice.indent_tokens)
+
+        content = train[["left", "right", "label"]].values.tolist()
+        with checkpoints(arguments, asdict(choice), head, "ranking", content) as folder:
+            fine_tune(model, encode(train), lambda batch: collate(batch, pad), arguments, folder)
+            sides = [list(codes[::2]), [*codes[1::2], *codes[-1:] * (len(codes) % 2)]]  # two programs in each item
+            pairs = pd.DataFrame(dict(zip(("left", "right"), sides, strict=True))).assign(label=0)
+            model.eval()
+            read = [_program_vectors(model, collate([item], pad)) for item in encode(pairs)]
+    weight = model.head.weight[0].detach().double().cpu().numpy()
+    return np.concatenate(read)[: len(codes)], weight, model.head.bias.item()
+
+
+def _program_vectors(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> np.ndarray:
+    """Vectors (2, hidden) of the two programs of one item: the mean over the tokens of all windows of each."""
+    import torch
+
+    owners, device = batch.pop("owners"), next(model.parameters()).device
+    batch.pop("targets")
+    with torch.inference_mode():
+        states = model.backbone(**{name: value.to(device) for name, value in batch.items()}).last_hidden_state.cpu()
+    mask = batch["attention_mask"].bool()
+    return np.stack([states[owners == one][mask[owners == one]].mean(dim=0).double().numpy() for one in (0, 1)])
