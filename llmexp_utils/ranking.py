@@ -123,23 +123,24 @@ def _(student: FrozenPairs, train: pd.DataFrame, codes: Sequence[str], seed: int
 
     model = student.fit(train, seed)
     vectors = vectors_of(list(codes), Path(student.cache), student.reader, workers=1, progress=False)
+    # The head of llmexp_utils.pair_head with its first layer taken apart: what a pair shares is computed once for both
+    # orders, and what depends on one function, once a function.
+    first, rest = model.head[0], model.head[1:]
     with one_thread(), torch.inference_mode():
         read = model.read((torch.from_numpy(vectors) - model.mean) / model.spread)
+        of_left, of_right, of_difference, of_product = first.weight.T.chunk(4)
+        left, right = read @ of_left + first.bias, read @ of_right
 
     def logits(block: slice) -> np.ndarray:
+        found = []
         with one_thread(), torch.inference_mode():
-            return np.stack([_logits(model, query.expand_as(read), read) for query in read[block]])
+            for query, as_left, as_right in zip(read[block], left[block], right[block], strict=True):
+                shared = torch.abs(query - read) @ of_difference + (query * read) @ of_product
+                orders = [rest(as_left + right + shared), rest(left + as_right + shared)]
+                found.append(torch.stack(orders).mean(dim=0)[:, 0].double().numpy())
+        return np.stack(found)
 
     return logits
-
-
-def _logits(model: torch.nn.Module, u: torch.Tensor, v: torch.Tensor) -> np.ndarray:
-    """As :func:`llmexp_utils.pair_head.build` has it, of functions that were read once."""
-    import torch
-
-    shared = (torch.abs(u - v), u * v)
-    orders = [model.head(torch.cat([*order, *shared], dim=1)) for order in ((u, v), (v, u))]
-    return torch.stack(orders).mean(dim=0)[:, 0].double().numpy()
 
 
 @similarity.register
