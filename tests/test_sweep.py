@@ -217,6 +217,17 @@ def test_a_killed_sweep_continues_and_a_failed_point_leaves_the_others(
     assert len(steps) == len(set(steps)) == 6, "no step twice"
 
 
+def test_two_sweeps_at_once_do_every_point_once(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snakemake")
+    in_process(monkeypatch, *BEFORE)
+    both = [subprocess.Popen(command("sweep", "--cores", "1"), stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    steps = (toy / "steps.txt").read_text().split()
+    assert len(steps) == len(set(steps)) == 12
+    assert len(pd.read_parquet("runs/smoke/sweep/predictions.parquet")) == 8
+
+
 def in_process(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Run notebooks of the toy here, without the seconds that an interpreter takes to start."""
     stub: dict[str, Any] = {}
