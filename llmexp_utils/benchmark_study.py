@@ -6,6 +6,7 @@ benchmark. Faults of HumanEval's own problems keep the frozen split and prompts,
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from llmexp_utils import injection
+from llmexp_utils.access import Access
 from llmexp_utils.asking import book_of, server_of
 from llmexp_utils.benchmark_registry import EMBEDDED, is_own, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
@@ -47,8 +49,8 @@ class Choices:
     ----------
     arms : tuple of Arm
         Who injects faults, and how; first the arm of the grid.
-    samples : int
-        Answers a function.
+    samples, arm_samples : int
+        Answers a function of the arm of the grid, and of each other arm.
     mutants : int
         Mutants a function.
     max_lines : int
@@ -63,11 +65,18 @@ class Choices:
 
     arms: tuple[Arm, ...]
     samples: int
+    arm_samples: int
     mutants: int
     max_lines: int
     n_functions: int
     seed: int
     missing_code: Rule = "next"
+
+    @property
+    def asked(self) -> list[tuple[tuple[Arm, ...], int]]:
+        """Arms that give as many answers a function, and that number."""
+        parts = [(self.arms[:1], self.samples), (self.arms[1:], self.arm_samples)]
+        return [part for part in parts if part[0]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,12 @@ def ask(
     Benchmarks that share a ledger share its budget; see :func:`llmexp_utils.injection.answers_of`.
     """
     folder = recordings_of(split.benchmark.name, recordings)
-    return injection.answers_of(choices.arms, _plan(split, choices), folder, mode, base_url, ledger)
+    ledger = ledger or Ledger(Access())
+    found = [
+        injection.answers_of(arms, _plan(split, samples, choices.seed), folder, mode, base_url, ledger)
+        for arms, samples in choices.asked
+    ]
+    return pd.concat(found, ignore_index=True)
 
 
 def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", gold: Gold | None = None) -> str:
@@ -143,10 +157,15 @@ def missing(name: str, choices: Choices, recordings: Path, base_url: str = "", g
     folder = recordings_of(name, recordings)
     if name == EMBEDDED and gold:
         benchmark = _drawn(of_humaneval(gold.functions, gold.faults), choices)
-        plan = _plan(Split(benchmark, gold.groups, gold.faults, gold.rankings), choices)
-        gaps = [str(gap) for gap in injection.missing(choices.arms, plan, folder, base_url)]
+        split = Split(benchmark, gold.groups, gold.faults, gold.rankings)
+        gaps = [
+            str(gap)
+            for arms, samples in choices.asked
+            for gap in injection.missing(arms, _plan(split, samples, choices.seed), folder, base_url)
+        ]
     else:
-        gaps = [gap for arm in choices.arms if (gap := _unrecorded(arm, choices.samples, folder, base_url))]
+        each = [(arm, samples) for arms, samples in choices.asked for arm in arms]
+        gaps = [gap for arm, samples in each if (gap := _unrecorded(arm, samples, folder, base_url))]
     return "; ".join(f"{name}: {gap}" for gap in gaps)
 
 
@@ -163,8 +182,8 @@ def _unrecorded(arm: Arm, samples: int, folder: Path, base_url: str) -> str:
     return f"arm {arm.name}: {found} are in {book.path}"
 
 
-def _plan(split: Split, choices: Choices) -> injection.Plan:
-    plan = plan_of(split.benchmark, split.groups, split.rankings, choices.samples, choices.seed)
+def _plan(split: Split, samples: int, seed: int) -> injection.Plan:
+    plan = plan_of(split.benchmark, split.groups, split.rankings, samples, seed)
     return replace(plan, gold=split.gold)
 
 
@@ -200,17 +219,25 @@ def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Seq
     """
     pool, most = BenchmarkPool(pooled.faults, split.groups, pooled.shown, split.benchmark.name), max(p.n_real)
     repeats, by_encoder = (Repeats(p.folds, [p.seed + one for one in seeds]) for seeds in (p.seeds, p.encoder_seeds))
-    cells = cells_of(pool, p.conditions, p.n_real, p.n_added, arms[0], repeats)
+    cells = cells_of(pool, p.conditions, p.n_real, p.n_added, arms[0], repeats, p.share_added)
     if len(arms) > 1:
         cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
-    encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder)
+    encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder, p.share_added)
     return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells))
 
 
 def cells_of(
-    pool: BenchmarkPool, conditions: Sequence[str], n_real: Sequence[int], n_added: int, arm: Arm, repeats: Repeats
+    pool: BenchmarkPool,
+    conditions: Sequence[str],
+    n_real: Sequence[int],
+    n_added: int,
+    arm: Arm,
+    repeats: Repeats,
+    share_added: float = 1.0,
 ) -> list[Cell]:
     """Cells of a benchmark: numbers beyond what its smallest fold has become all that it has.
+
+    Of the LLM faults of that fold at most ``share_added`` are added: a condition that selects has to leave some out.
 
     Raises
     ------
@@ -223,7 +250,7 @@ def cells_of(
     found = []
     for condition in conditions:
         most = min((int(has[column].min()) for column in columns.get(condition, ["llm"])), default=0)
-        added = min(n_added, int(has.llm.min()), int(has.mutants.min()))
+        added = min(n_added, math.ceil(share_added * has.llm.min()), int(has.mutants.min()))
         if condition != "C0" and not (most and added):
             raise StudyError(f"{pool.name} has no faults for {condition} in some fold: raise samples or n_functions")
         found += grid_cells([condition], [0] if condition in REAL_FREE else sizes, added, arm, repeats)

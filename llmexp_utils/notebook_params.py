@@ -228,12 +228,14 @@ class RealBenchmarks(Serving, Training, Reporting):
     arm: ArmName
     arms: Annotated[list[ArmName], Once]
     samples: Count
+    arm_samples: Count
     mutants_per_function: Count
     max_lines: Count
     n_functions: Count
     seconds_per_test: Rate
     boundary: Boundary
     conditions: Annotated[list[Condition], Field(min_length=2), Once]
+    share_added: Share
     encoder_conditions: Annotated[list[Condition], Once]
     n_bootstrap: Count
     real_predictions: Writes

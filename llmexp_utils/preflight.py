@@ -194,7 +194,7 @@ def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) 
         yield from _serve(arms, p.base_url, known)
         return
     usable = yield from _at_hand(study, p, benchmark_registry, known)
-    numbers = (p.samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
+    numbers = (p.samples, p.arm_samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
     choices = Choices(arms, *numbers, p.missing_code)
     own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
     for name in usable:

@@ -19,6 +19,7 @@ from llmexp_utils.benchmark_study import (
     cells_of,
     cells_of_arms,
     choice,
+    missing,
     recordings_of,
 )
 from llmexp_utils.benchmarks import Function
@@ -191,7 +192,7 @@ def of_benchmark(name: str) -> Split:
 
 def test_benchmarks_share_one_budget(tmp_path: Path) -> None:
     """The first takes all of it; of the second nothing is asked for."""
-    choices = Choices((parse_arm("m/function"),), 1, 1, 30, N, 0)
+    choices = Choices((parse_arm("m/function"),), 1, 1, 1, 30, N, 0)
     one, other = of_benchmark("one"), of_benchmark("two")
     wanted = requests_of(choices.arms[0], plan_of(one.benchmark, one.groups, one.rankings, 1, 0), {})
     reserve = max(sum(most(request)) for request in wanted)
@@ -202,6 +203,31 @@ def test_benchmarks_share_one_budget(tmp_path: Path) -> None:
             ask(other, choices, tmp_path, "record", url, ledger)
         assert sum(handler.attempts.values()) == N
         assert len(ask(other, choices, tmp_path, "record", url)) == N
+
+
+def test_a_part_of_the_smallest_fold_is_added_so_that_score_leaves_some_out(tmp_path: Path) -> None:
+    found = pooled(made(), tmp_path)
+    many = pd.concat([found.faults, found.faults[found.faults.source == "mutation"].assign(fault_id="x")])
+    pool = BenchmarkPool(many, {f"T/{n}": n % 5 for n in range(N)}, [], "made")
+    folds = Repeats([0, 1], [0])
+    whole, half = (cells_of(pool, ["C0", "C3", "C4"], [4], 1000, ARM, folds, share)[-1].n_added for share in (1.0, 0.5))
+    assert (whole, half) == (12, 6)
+    chosen, drawn = (
+        {job.facts["condition"]: set(job.train.fault_id) for job in jobs_of(pool, cells) if job.facts["fold"] == 0}
+        for cells in (cells_of(pool, ["C0", "C3", "C4"], [4], 1000, ARM, folds, share) for share in (0.5, 1.0))
+    )
+    assert chosen["C3"] != chosen["C4"] and drawn["C3"] == drawn["C4"]
+
+
+def test_other_arms_may_give_fewer_answers(tmp_path: Path) -> None:
+    split, arms = of_benchmark("one"), (parse_arm("m/function"), parse_arm("other/function"))
+    choices = Choices(arms, 3, 1, 1, 30, N, 0)
+    with serving(models=("m", "other")) as (url, _):
+        found = ask(split, choices, tmp_path, "record", url)
+    assert found.groupby("generator").size().to_dict() == {"m": 3 * N, "other": N}
+    assert missing("one", choices, tmp_path, url) == ""
+    gap = missing("one", replace(choices, arm_samples=2), tmp_path, url)
+    assert gap.startswith("one: arm other/function: at most 1 of 2 answers a function are in")
 
 
 def test_what_score_can_choose_from_is_told(tmp_path: Path) -> None:
