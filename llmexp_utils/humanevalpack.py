@@ -129,7 +129,8 @@ def load_python(path: Path) -> FaultBenchmark:
 def read_rows(path: Path, language: str = "python") -> list[dict[str, str]]:
     """Rows of the published file, verified by their hash, with the fields that the study uses."""
     rows = []
-    for number, text in enumerate(Path(path).read_text(encoding="utf-8").strip().split("\n"), start=1):
+    content = Path(path).read_text(encoding="utf-8", errors="replace")  # other bytes are other rows: the hash tells
+    for number, text in enumerate(content.strip().split("\n"), start=1):
         try:
             row = json.loads(text)
             rows.append({field: row[field] for field in (*FIELDS, *MORE_FIELDS[language])})

@@ -23,6 +23,9 @@ def test_a_malformed_row_and_a_wrong_count_are_named(tmp_path):
     path.write_text(json.dumps(row) + "\n{}\n")
     with pytest.raises(StudyError, match="line 2: not a HumanEvalPack row"):
         load_humanevalpack(path)
+    path.write_bytes(json.dumps(row).encode() + b"\n\xe4\n")
+    with pytest.raises(StudyError, match="line 2: not a HumanEvalPack row"):
+        load_humanevalpack(path)
     path.write_text(json.dumps(row) + "\n")
     with pytest.raises(StudyError, match="has 1 rows, HumanEvalPack-Python has 164"):
         load_humanevalpack(path)
