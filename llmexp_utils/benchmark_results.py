@@ -103,6 +103,11 @@ def retrieval_levels(queries: pd.DataFrame, draws: int, seed: int) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
+def retrieval_differences(queries: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """:func:`differences` of MAP@R on the same queries; see :func:`retrieval_levels`."""
+    return differences(queries, draws, seed, MAP_AT_R)
+
+
 def arm_levels(faults: pd.DataFrame, main: str, draws: int, seed: int) -> pd.DataFrame:
     """Who wrote the added faults: each arm's level, and its difference to C0, to C2 and to the main arm.
 

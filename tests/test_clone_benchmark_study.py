@@ -18,7 +18,6 @@ from llmexp_utils.pair_jobs import rank_jobs
 from llmexp_utils.pair_metrics import F1, per_pair
 from llmexp_utils.profiles import read_profile, resolve
 from llmexp_utils.program_pairs import program_pairs
-from llmexp_utils.retrieval import MAP_AT_R
 
 ARM = CloneArm("big", "rewrite")
 
@@ -138,6 +137,6 @@ def test_retrieval_is_compared_on_the_same_queries() -> None:
     ranked = pd.concat(scored, ignore_index=True)
     table = benchmark_results.retrieval_levels(ranked, 200, 0).set_index("condition")
     assert table.map_at_r.to_dict() == {"C0": 0.0, "C3": 1.0} and table.n_queries.tolist() == [30, 30]
-    gain = benchmark_results.differences(ranked, 200, 0, MAP_AT_R)
+    gain = benchmark_results.retrieval_differences(ranked, 200, 0)
     assert gain.estimate.tolist() == [1.0] and gain.n_queries.tolist() == [30] and gain.low.tolist() == [1.0]
     assert benchmark_results.retrieval_levels(ranked.iloc[:0], 200, 0).empty

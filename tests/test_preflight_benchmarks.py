@@ -17,7 +17,7 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
 ) -> None:
     advice = "set `mode: record` to ask for them, or go back to the committed parameters"
     book = tmp_path / "data/recordings/line_qwen2.5-coder-0.5b.jsonl"
-    profile = f"{REAL}:\n  arms: []\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
+    profile = f"{REAL}:\n  arm: {ARM}\n  arms: []\n  benchmarks: [humaneval, defects4j, mine.jsonl]\n"
     (tmp_path / "mine.jsonl").touch()
     (tmp_path / "defects4j").mkdir()
     (tmp_path / "defects4j" / "single_function_repair.json").touch()
@@ -37,7 +37,8 @@ def test_missing_answers_for_benchmarks_that_are_at_hand_are_told(
         own.replace("no answers", "at most 1 of 2 answers a function"),
     ]
     larger = "arm qwen2.5-coder-1.5b/line/uniform: no answers are in data/recordings/mine/line_qwen2.5-coder-1.5b.jsonl"
-    (line,) = say(f"{REAL}:\n  benchmarks: [mine.jsonl]\n", "notebook", REAL)
+    both = f"{REAL}:\n  arm: {ARM}\n  arms: [qwen2.5-coder-1.5b/line/uniform]\n  benchmarks: [mine.jsonl]\n"
+    (line,) = say(both, "notebook", REAL)
     assert line.endswith(f"; mine.jsonl: {larger}: {advice}"), "every arm is looked for"
     (line,) = say(f"{REAL}:\n  benchmarks: [none.jsonl]\n", "notebook", REAL)
     assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist"
