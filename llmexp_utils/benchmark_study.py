@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -191,18 +191,25 @@ def _drawn(benchmark: FaultBenchmark, choices: Choices) -> FaultBenchmark:
     return shorter(benchmark, choices.max_lines, choices.n_functions, choices.seed)
 
 
-def build_pool(
-    split: Split, candidates: pd.DataFrame, choices: Choices, limits: Limits, cache: Path, embed: Embed
-) -> Pooled:
-    """Validate what can be validated; see :func:`llmexp_utils.fault_pool.pool_of`.
+def try_tests(splits: Iterable[Split], limits: Limits, cache: Path) -> None:
+    """Run a reader's own tests before a generator is asked for anything that they will judge.
+
+    Those of published benchmarks are tried in the project's own tests.
 
     Raises
     ------
     StudyError
-        If a reader's own tests cannot tell a real fault from correct code.
+        If they cannot tell a real fault from correct code (:func:`llmexp_utils.fault_pool.check_tests`).
     """
-    if is_own(split.benchmark.name):  # those of published benchmarks are tried in the project's own tests
-        check_tests(split.benchmark, limits, cache)
+    for split in splits:
+        if is_own(split.benchmark.name):
+            check_tests(split.benchmark, limits, cache)
+
+
+def build_pool(
+    split: Split, candidates: pd.DataFrame, choices: Choices, limits: Limits, cache: Path, embed: Embed
+) -> Pooled:
+    """Validate what can be validated; see :func:`llmexp_utils.fault_pool.pool_of`."""
     mutants = mutants_of(split.benchmark, choices.mutants, choices.seed)
     real = set(split.benchmark.faults.fault_id)
     shown = [fault_id for fault_id in shown_first(split.rankings) if fault_id in real]

@@ -21,6 +21,7 @@ from llmexp_utils.benchmark_study import (
     choice,
     missing,
     recordings_of,
+    try_tests,
 )
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.budget import Ledger, most
@@ -277,3 +278,12 @@ def test_authors_are_compared_with_the_controls_and_with_the_main_arm() -> None:
     assert found["one", "C0", ARM.name] == found["one", "C2", ARM.name] == 1.0
     assert found["one", "main", OTHER.name] == -1.0 and found["two", "main", OTHER.name] == 0.0
     assert ("one", "main", ARM.name) not in found.index
+
+
+def test_ones_own_tests_are_tried_before_anybody_is_asked(tmp_path: Path) -> None:
+    wrong = made("def check(c):\n    assert False\n")
+    own, published = (replace(of_benchmark("made"), benchmark=replace(wrong, name=name)) for name in ("my.jsonl", "x"))
+    try_tests([published], Limits(cpu=1), tmp_path / "verdicts.jsonl")
+    assert not (tmp_path / "verdicts.jsonl").exists(), "those of published benchmarks are not run again"
+    with pytest.raises(StudyError, match="^my.jsonl: T/0 is correct, but does not pass its test"):
+        try_tests([published, own], Limits(cpu=1), tmp_path / "verdicts.jsonl")
