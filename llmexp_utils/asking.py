@@ -104,7 +104,7 @@ def record(
     """
     from tqdm.auto import tqdm
 
-    ledger, written = ledger or Ledger(Access()), 0
+    ledger, written = ledger or Ledger(), 0
     with book.writer():
         lost = missing(requests, model, book)
         if not lost:

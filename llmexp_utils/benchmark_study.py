@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from llmexp_utils import injection
-from llmexp_utils.access import Access
 from llmexp_utils.asking import book_of, server_of
 from llmexp_utils.benchmark_registry import EMBEDDED, is_own, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
@@ -79,6 +78,20 @@ class Choices:
         return [part for part in parts if part[0]]
 
 
+def choices_of(p: RealBenchmarks) -> Choices:
+    """What the parameters of ``08_real_benchmarks`` ask of every benchmark."""
+    return Choices(
+        arms=tuple(injection.parse_arm(name) for name in dict.fromkeys([p.arm, *p.arms])),
+        samples=p.samples,
+        arm_samples=p.arm_samples,
+        mutants=p.mutants_per_function,
+        max_lines=p.max_lines,
+        n_functions=p.n_functions,
+        seed=p.seed,
+        missing_code=p.missing_code,
+    )
+
+
 @dataclass(frozen=True)
 class Split:
     """A benchmark with its groups, and the real faults that prompts show (``rankings`` name them)."""
@@ -90,10 +103,11 @@ class Split:
 
 
 class Jobs(NamedTuple):
-    """Training runs of one benchmark, of students (A) and (B)."""
+    """Training runs of one benchmark, of students (A) and (B), and what these have to choose from (a table's row)."""
 
     grid: list[Job]
     encoder: list[Job]
+    to_choose_from: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -139,7 +153,7 @@ def ask(
     Benchmarks that share a ledger share its budget; see :func:`llmexp_utils.injection.answers_of`.
     """
     folder = recordings_of(split.benchmark.name, recordings)
-    ledger = ledger or Ledger(Access())
+    ledger = ledger or Ledger()
     found = [
         injection.answers_of(arms, _plan(split, samples, choices.seed), folder, mode, base_url, ledger)
         for arms, samples in choices.asked
@@ -230,7 +244,8 @@ def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Seq
     if len(arms) > 1:
         cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
     encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder, p.share_added)
-    return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells))
+    added = max((cell.n_added for cell in cells if cell.condition == "C4"), default=0)
+    return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells), to_choose_from(pool, arms[0], p.folds, added))
 
 
 def cells_of(
@@ -253,29 +268,24 @@ def cells_of(
     """
     has = available(pool, arm, repeats.folds)
     sizes = sorted({min(size, int(has.real.min())) for size in n_real})
-    columns = {"C2": ["mutants"], "C5m": ["mutants"], "mix": ["mutants", "llm"]}
-    found = []
-    for condition in conditions:
-        most = min((int(has[column].min()) for column in columns.get(condition, ["llm"])), default=0)
-        added = min(n_added, math.ceil(share_added * has.llm.min()), int(has.mutants.min()))
-        if condition != "C0" and not (most and added):
-            raise StudyError(f"{pool.name} has no faults for {condition} in some fold: raise samples or n_functions")
-        found += grid_cells([condition], [0] if condition in REAL_FREE else sizes, added, arm, repeats)
-    return found
+    added = min(n_added, math.ceil(share_added * has.llm.min()), int(has.mutants.min()))
+    adding = [condition for condition in conditions if condition != "C0"]
+    if adding and not added:
+        raise StudyError(f"{pool.name} has no faults for {adding[0]} in some fold: raise samples or n_functions")
+    by_condition = ([0] if condition in REAL_FREE else sizes for condition in conditions)
+    asked = zip(conditions, by_condition, strict=True)
+    return [cell for condition, real in asked for cell in grid_cells([condition], real, added, arm, repeats)]
 
 
-def choice(jobs: Jobs, split: Split, pooled: Pooled, arm: Arm) -> dict[str, object]:
-    """How much a condition that selects (C4) has to choose from: a row of the table, empty numbers without C4.
+def to_choose_from(pool: BenchmarkPool, arm: Arm, folds: Sequence[int], added: int) -> dict[str, object]:
+    """How much a condition that selects has to choose from: a row of the table, without numbers if nothing is added.
 
     The number that is added is the same in every fold, so the fold with the fewest LLM faults leaves least to choose.
     """
-    chosen = [job.facts for job in jobs.grid if job.facts["condition"] == "C4"]
-    pool = BenchmarkPool(pooled.faults, split.groups, pooled.shown, split.benchmark.name)
-    has = available(pool, arm, sorted({facts["fold"] for facts in chosen})).llm
-    added = max((facts["n_added"] for facts in chosen), default=0)
-    numbers = (added, has.min(), has.max(), added / has.mean()) if chosen else (None,) * 4
+    has = available(pool, arm, folds).llm
+    numbers = (added, has.min(), has.max(), added / has.mean()) if added else (None,) * 4
     names = ("added", "LLM faults of the smallest fold", "of the largest", "added, of the mean")
-    return {"benchmark": split.benchmark.name, "arm": arm.name} | dict(zip(names, numbers, strict=True))
+    return {"benchmark": pool.name, "arm": arm.name} | dict(zip(names, numbers, strict=True))
 
 
 def cells_of_arms(pool: BenchmarkPool, arms: Sequence[Arm], n_real: int, n_added: int, repeats: Repeats) -> list[Cell]:

@@ -46,8 +46,8 @@ class Ledger:
     Tokens are what the server counts; for one that does not count, the most that each request can cost.
     """
 
-    def __init__(self, access: Access) -> None:
-        self.access = access
+    def __init__(self, access: Access | None = None) -> None:
+        self.access = access or Access()
         self.read = self.written = self.lost = 0
         self._open = [0, 0]  # read, written: the most that requests under way can cost
         self._gone = [0, 0]  # and that lost replies can have cost

@@ -12,7 +12,7 @@ import pandas as pd
 from llmexp_utils import benchmark_registry, bigclonebench, condefects, humaneval_x, own_pairs, pairs, poj104
 from llmexp_utils.benchmark_registry import EMBEDDED, Source, locate
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
-from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes
+from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark, Sizes, refuse_shared_programs
 from llmexp_utils.clone_types import neutral_names
 from llmexp_utils.gold_clones import gold_programs, read_clones
 from llmexp_utils.grouping import deal, together
@@ -100,11 +100,13 @@ def load_pairs(name: str, sizes: Sizes, embed: Embed) -> CloneBenchmark:
     Raises
     ------
     StudyError
-        If it is unknown, not at hand (the message says how to get it), or malformed.
+        If it is unknown, not at hand (the message says how to get it), malformed, or a text would be in two groups.
     """
     path, source = locate(name, SOURCES, "pairs")
     # A file of one's own is called by its place: two may have one name, or that of a benchmark.
-    return source.load(path, sizes, embed) if source else replace(own_pairs.load_own_pairs(path, sizes), name=name)
+    found = source.load(path, sizes, embed) if source else replace(own_pairs.load_own_pairs(path, sizes), name=name)
+    refuse_shared_programs(found)
+    return found
 
 
 def check_name(name: str) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from llmexp_utils import asking
-from llmexp_utils.access import Access
 from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.budget import Ledger
@@ -145,7 +144,7 @@ def clones_of(
     ledger : Ledger, optional
         How it may be used; a budget is for all arms together.
     """
-    rows, ledger = [], ledger or Ledger(Access())
+    rows, ledger = [], ledger or Ledger()
     for arm in arms:
         server, requests = server_of(arm.generator, base_url), requests_of(arm, plan)
         with asker(arm.generator, mode, server, ledger.access) as client:

@@ -16,6 +16,7 @@ from llmexp_utils.plots import CONDITIONS, Look, model_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SIGNIFICANT = 0.05
 GREY = "#7F7F7F"
@@ -111,9 +112,7 @@ def arms(
             _mark(right, place, other, colour, look.marker, filled=other.p_holm < SIGNIFICANT)
             _numbers(right, place, other)
     left.axvline(floor, linestyle="--", linewidth=1, color=looks["floor"].colour)
-    _rows(right, places, [""] * len(rows))
-    right.set_ylim(left.get_ylim())
-    right.tick_params(axis="y", length=0)
+    _same_rows(right, left, places)
     left.set_xlabel(f"{metric}\n(dashed: {looks['floor'].label})")
     percent(left.xaxis)
     _zero(right, f"minus {looks['C2'].label}")
@@ -162,8 +161,7 @@ def levels(
     Parameters
     ----------
     axes : sequence of Axes
-        One for each student, in the order of the frame, which share their rows; about 0.24 inch of height a row and a
-        benchmark is right.
+        One for each student, in the order of the frame, which share their rows (:func:`level_panels`).
     frame : DataFrame
         ``benchmark``, ``student``, ``condition``, ``estimate``, ``low``, ``high``, ``floor``.
     looks : mapping
@@ -188,10 +186,19 @@ def levels(
         ax.set_xlabel(f"{metric}\n(dashed: {floor})")
         percent(ax.xaxis)
     for ax in axes[1:]:
-        _rows(ax, places, [""] * len(places))
-        ax.set_ylim(axes[0].get_ylim())
-        ax.tick_params(axis="y", length=0)
+        _same_rows(ax, axes[0], places)
     return axes
+
+
+def level_panels(frame: pd.DataFrame) -> tuple[Figure, Sequence[Axes]]:
+    """Figure with a panel a student, as high as the rows of :func:`levels` need."""
+    import matplotlib.pyplot as plt
+
+    rows = len(frame[["benchmark", "condition"]].drop_duplicates()) + frame["benchmark"].nunique()
+    figure, axes = plt.subplots(
+        1, frame["student"].nunique(), figsize=(7.2, 1.2 + 0.24 * rows), sharex=True, squeeze=False
+    )
+    return figure, axes[0]
 
 
 def factors(ax: Axes, frame: pd.DataFrame, *, metric: str = "Top-1") -> Axes:
@@ -235,6 +242,13 @@ def _rows(ax: Axes, places: Sequence[float], labels: Sequence[str]) -> None:
     ax.set_yticks(places, labels)
     ax.set_ylim(max(places) + 0.6, min(places) - 0.6)
     ax.grid(axis="y", visible=False)
+
+
+def _same_rows(ax: Axes, labelled: Axes, places: Sequence[float]) -> None:
+    """The rows of another panel, whose labels do for both."""
+    _rows(ax, places, [""] * len(places))
+    ax.set_ylim(labelled.get_ylim())
+    ax.tick_params(axis="y", length=0)
 
 
 def _grouped(ax: Axes, heads: Sequence[str], labels: Sequence[str]) -> list[int]:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 
 from llmexp_utils import asking, generate, line_policies
-from llmexp_utils.access import Access
 from llmexp_utils.asking import Request, asker, book_of, server_of, settle
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.budget import Ledger
@@ -114,7 +113,7 @@ def answers_of(
     ledger : Ledger, optional
         How it may be used; a budget is for all arms together, and for all that share the ledger.
     """
-    frames, ledger = [], ledger or Ledger(Access())
+    frames, ledger = [], ledger or Ledger()
     for generator, its_arms in _by_generator(arms).items():
         server = server_of(generator, base_url)
         with asker(generator, mode, server, ledger.access) as client:

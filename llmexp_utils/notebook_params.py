@@ -67,7 +67,7 @@ class Benchmarks(Reporting):
     boundary: Boundary
 
 
-class Serving(Common):
+class Asking(Common):
     """Notebooks that ask generators, or replay what they answered."""
 
     recordings: Replays
@@ -93,8 +93,8 @@ class Serving(Common):
         )
 
 
-class Asking(Serving, Reporting):
-    """Notebooks that ask for HumanEval's problems."""
+class AskingForProblems(Asking, Reporting):
+    """Notebooks that ask for something about HumanEval's problems."""
 
     examples: Literal["semantic", "random"]
     n_functions: Count
@@ -102,7 +102,7 @@ class Asking(Serving, Reporting):
     top_p: Share
 
 
-class InjectFaults(Asking):
+class InjectFaults(AskingForProblems):
     """Generators write candidate faults."""
 
     notebook: ClassVar[str] = "02_inject_faults"
@@ -112,7 +112,7 @@ class InjectFaults(Asking):
     candidates: Writes
 
 
-class WriteClones(Asking):
+class WriteClones(AskingForProblems):
     """Generators write candidate clones."""
 
     notebook: ClassVar[str] = "03_write_clones"
@@ -219,7 +219,7 @@ class Results(Reporting):
     n_bootstrap: Count
 
 
-class RealBenchmarks(Serving, Training, Reporting):
+class RealBenchmarks(Asking, Training, Reporting):
     """Fault localization on benchmarks of real faults."""
 
     notebook: ClassVar[str] = "08_real_benchmarks"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from llmexp_utils.conditions import Cell
+from llmexp_utils.freshness import modules_hash
 from llmexp_utils.grid import jobs_of
 from llmexp_utils.pair_metrics import best_threshold
-from llmexp_utils.train import VERSION, Job, Student
+from llmexp_utils.ranking import average_precisions
+from llmexp_utils.train import Job, Student
 
 if TYPE_CHECKING:
     from llmexp_utils.pair_conditions import PairPool
@@ -43,13 +44,18 @@ class PairJob(Job):
 class RankJob(PairJob):
     """One run that is trained on pairs and ranks programs: ``test`` has ``program_id, task_id, code``."""
 
-    def key(self, student: Student) -> str:
-        """Hash of everything that decides the ranking: no development pair does."""
-        content = hashlib.sha256(json.dumps([VERSION, "rank", student.name, student.identity, self.seed]).encode())
-        for frame, names in ((self.train, self.content), (self.test, ["task_id", "code"])):
-            rows = list(zip(*(frame[name].tolist() for name in names), strict=True))
-            content.update(json.dumps(rows).encode())
-        return content.hexdigest()[:32]
+    @property
+    def parts(self) -> list[tuple[pd.DataFrame, Sequence[str]]]:
+        """No development pair decides a ranking."""
+        return [(self.train, self.content), (self.test, ["task_id", "code"])]
+
+    def identity(self, student: Student) -> dict[str, Any]:
+        """That of the student, and the code that ranks."""
+        return student.identity | {"ranking": modules_hash(("ranking", "retrieval"))}
+
+    def scores(self, student: Student) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+        """The average precision of each program, and nothing of the development pairs."""
+        return [], average_precisions(student, self.train, self.test, self.seed)[:, None]
 
     def rows(self, scores: dict[str, list]) -> pd.DataFrame:
         """One row a query with its average precision at R; a program without a clone among the others is none."""

@@ -189,13 +189,11 @@ def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gol
 
 def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) -> Iterator[str]:
     yield from _students(study, p, known)
-    arms = tuple(injection.parse_arm(arm) for arm in dict.fromkeys([p.arm, *p.arms]))
+    choices = benchmark_study.choices_of(p)
     if p.mode == "record":
-        yield from _serve(arms, p.base_url, known)
+        yield from _serve(choices.arms, p.base_url, known)
         return
     usable = yield from _at_hand(study, p, benchmark_registry, known)
-    numbers = (p.samples, p.arm_samples, p.mutants_per_function, p.max_lines, p.n_functions, p.seed)
-    choices = Choices(arms, *numbers, p.missing_code)
     own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
     for name in usable:
         yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)

@@ -7,8 +7,8 @@ programs' vectors and one block of similarities.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.freshness import modules_hash
 from llmexp_utils.languages import language
 from llmexp_utils.pair_baselines import AlwaysClone, TokenOverlap, UntouchedCosine
 from llmexp_utils.pair_students import FineTunedPairs, FrozenPairs, vectors_of
-from llmexp_utils.retrieval import average_precisions
+from llmexp_utils.retrieval import Similarity, average_precision_at_r
 from llmexp_utils.train import DIGITS
 
 if TYPE_CHECKING:
@@ -29,33 +28,19 @@ if TYPE_CHECKING:
 
     from llmexp_utils.pair_inputs import PairItem
 
-BLOCK = 64  # queries at a time
-Similarity = Callable[[slice], np.ndarray]
-"""Similarity of some of n programs, the queries, to all of them: shape (queries, n); larger is more alike."""
 
+def average_precisions(student: Any, train: pd.DataFrame, programs: pd.DataFrame, seed: int) -> np.ndarray:
+    """Average precision at R of each program, NaN without a clone, by a student that was trained on pairs.
 
-@dataclass(frozen=True)
-class Ranker:
-    """A student of pairs, or a baseline, that ranks all test programs: a student of the grid for :class:`RankJob`."""
-
-    student: Any
-
-    @property
-    def name(self) -> str:
-        """The name of the student."""
-        return self.student.name
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """That of the student, and the code that ranks."""
-        return self.student.identity | {"ranking": modules_hash(("ranking", "retrieval"))}
-
-    def run(
-        self, train: pd.DataFrame, dev: pd.DataFrame, test: pd.DataFrame, seed: int
-    ) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
-        """Train on the pairs ``train``; no score of ``dev``, and the average precision of each program of ``test``."""
-        similar = similarity(self.student, train, test.code.tolist(), seed)
-        return [], average_precisions(lambda block: np.round(similar(block), DIGITS), test.task_id, BLOCK)[:, None]
+    Parameters
+    ----------
+    student, train, seed
+        See :func:`similarity`.
+    programs : DataFrame
+        ``task_id`` and ``code``: those of one task are clones.
+    """
+    similar = similarity(student, train, programs.code.tolist(), seed)
+    return average_precision_at_r(lambda block: np.round(similar(block), DIGITS), programs.task_id)
 
 
 @singledispatch

@@ -151,9 +151,7 @@ def elsewhere(results: Path, task: Task) -> str:
     levels, differences = _table(results, task.levels, "condition"), _table(results, task.differences)
     measure, lines = task.metric.lower().replace("-", ""), []
     trained = levels[levels.condition == "C0"]
-    for row in trained[
-        trained.n_real == trained.groupby(["benchmark", "student"]).n_real.transform("max")
-    ].itertuples():
+    for row in series.most_real(trained).itertuples():
         own = levels[(levels.benchmark == row.benchmark) & (levels.condition == "none")]
         floor = row.floor if "floor" in levels else own[measure].max()
         found = differences[(differences.benchmark == row.benchmark) & (differences.student == row.student)]

@@ -12,19 +12,23 @@ import numpy as np
 from llmexp_utils.cells import Measure
 from llmexp_utils.errors import StudyError
 
+Similarity = Callable[[slice], np.ndarray]
+"""Similarity of some of n programs, the queries, to all of them: shape (queries, n); larger is more alike."""
 MAP_AT_R = Measure("map_at_r", "ap_at_r", "", "program_id", "queries")
 
 
-def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.ndarray:
-    """Average precision at R of each query.
+def average_precision_at_r(similar: Similarity, problems: Sequence[str], block: int = 64) -> np.ndarray:
+    """Average precision at R of each of n queries.
 
     Parameters
     ----------
-    similar : ndarray, shape (n, n)
-        Score of each pair; larger is more alike. The diagonal is not read. Equal scores are broken in expectation:
-        the value is the mean over all orders of what is tied.
+    similar : callable
+        Scores of some rows of all pairs, shape (rows, n); larger is more alike. What a query has with itself is not
+        read. Equal scores are broken in expectation: the value is the mean over all orders of what is tied.
     problems : sequence of str
         Problem of each function: those of one problem are clones.
+    block : int
+        Rows that are asked for at a time.
 
     Returns
     -------
@@ -32,23 +36,18 @@ def average_precision_at_r(similar: np.ndarray, problems: Sequence[str]) -> np.n
         For a query with R clones, the mean over its first R neighbours of the precision at those that are clones, and
         0 at the others; NaN without a clone.
 
-    Examples
-    --------
-    >>> average_precision_at_r(np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]]), ["a", "a", "b"]).tolist()
-    [1.0, 1.0, nan]
-    >>> average_precision_at_r(np.zeros((3, 3)), ["a", "a", "b"]).tolist()
-    [0.5, 0.5, nan]
-    """
-    return average_precisions(lambda block: similar[block], problems)
-
-
-def average_precisions(similar: Callable[[slice], np.ndarray], problems: Sequence[str], block: int = 256) -> np.ndarray:
-    """:func:`average_precision_at_r` of any number of functions: ``similar`` gives some rows of the scores at a time.
-
     Raises
     ------
     StudyError
         If no function has a clone.
+
+    Examples
+    --------
+    >>> scores = np.array([[0, 2, 1], [2, 0, 1], [1, 2, 0]])
+    >>> average_precision_at_r(lambda rows: scores[rows], ["a", "a", "b"]).tolist()
+    [1.0, 1.0, nan]
+    >>> average_precision_at_r(lambda rows: 0 * scores[rows], ["a", "a", "b"]).tolist()
+    [0.5, 0.5, nan]
     """
     names = np.asarray(problems)
     if len(np.unique(names)) == len(names):

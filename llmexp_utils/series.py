@@ -110,8 +110,9 @@ def against_mutants(grid: pd.DataFrame) -> pd.DataFrame:
 
 
 def most_real(grid: pd.DataFrame) -> pd.DataFrame:
-    """Rows at each student's largest number of real faults."""
-    return grid[grid["n_real"] == grid.groupby("student")["n_real"].transform("max")]
+    """Rows at each student's largest number of real faults, in each benchmark if there are several."""
+    each = ["student", "benchmark"] if "benchmark" in grid else ["student"]
+    return grid[grid["n_real"] == grid.groupby(each)["n_real"].transform("max")]
 
 
 def middle_size(grid: pd.DataFrame) -> pd.DataFrame:

@@ -224,6 +224,7 @@ def locks(study: Study, name: str) -> dict[Path, str]:
     """
     params = study.params[name]
     files = (study.root / getattr(params, field) for field in params.names("writes"))
+    # Every notebook of a study writes into its folders of figures and tables: those are no files of one notebook.
     shared = sorted({path.resolve() for path in files if path.suffix and study.folder not in path.parents})
     found = {study.folder / "locks" / f"{name}.lock": "runs it"}
     for path in shared:

@@ -55,13 +55,26 @@ class Job:
     dev: pd.DataFrame
     test: pd.DataFrame
 
+    @property
+    def parts(self) -> list[tuple[pd.DataFrame, Sequence[str]]]:
+        """Frames that decide the scores, and their columns that do."""
+        return [(frame, self.content) for frame in (self.train, self.dev, self.test)]
+
     def key(self, student: Student) -> str:
         """Hash of everything that decides the scores."""
-        content = hashlib.sha256(json.dumps([VERSION, student.name, student.identity, self.seed]).encode())
-        for frame in (self.train, self.dev, self.test):
-            rows = list(zip(*(frame[name] for name in self.content), strict=True))
+        content = hashlib.sha256(json.dumps([VERSION, student.name, self.identity(student), self.seed]).encode())
+        for frame, names in self.parts:
+            rows = list(zip(*(frame[name] for name in names), strict=True))
             content.update(json.dumps(rows, default=_plain).encode())
         return content.hexdigest()[:32]
+
+    def identity(self, student: Student) -> dict[str, Any]:
+        """Plain values that decide what this kind of job makes of the student, apart from data and seed."""
+        return student.identity
+
+    def scores(self, student: Student) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+        """Arrays of scores of ``dev`` and of ``test``, after training."""
+        return student.run(self.train, self.dev, self.test, self.seed)
 
     @staticmethod
     def problems(frame: pd.DataFrame) -> set[str]:
@@ -156,7 +169,7 @@ def _fit(student: Student, job: Job, path: Path) -> None:
     with filelock.FileLock(lock):
         if not path.exists():
             start = time.perf_counter()
-            dev, test = student.run(job.train, job.dev, job.test, job.seed)
+            dev, test = job.scores(student)
             scores = {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
             atomic_write(path, json.dumps(scores | {"seconds": round(time.perf_counter() - start, 2)}))
         lock.unlink(missing_ok=True)  # whoever still waits, or comes later, finds the result

@@ -13,14 +13,13 @@ from llmexp_utils.access import Access
 from llmexp_utils.benchmark_study import (
     BenchmarkPool,
     Choices,
-    Jobs,
     Split,
     ask,
     cells_of,
     cells_of_arms,
-    choice,
     missing,
     recordings_of,
+    to_choose_from,
     try_tests,
 )
 from llmexp_utils.benchmarks import Function
@@ -235,11 +234,11 @@ def test_what_score_can_choose_from_is_told(tmp_path: Path) -> None:
     split, found = of_benchmark("made"), pooled(made(), tmp_path)
     pool = BenchmarkPool(found.faults, split.groups, [], "made")
     cells = cells_of(pool, ["C0", "C4"], [1000], 1000, ARM, Repeats([0, 1], [0]))
-    told = choice(Jobs(jobs_of(pool, cells), []), split, found, ARM)
     added = cells[-1].n_added
+    told = to_choose_from(pool, ARM, [0, 1], added)
     assert told["added"] == added and (told["LLM faults of the smallest fold"], told["of the largest"]) == (6, 8)
     assert told["added, of the mean"] == added / 7
-    only = choice(Jobs(jobs_of(pool, cells_of(pool, ["C0"], [4], 8, ARM, Repeats([0], [0]))), []), split, found, ARM)
+    only = to_choose_from(pool, ARM, [0, 1], 0)
     assert only["added"] is None and only["benchmark"] == "made"
 
 

@@ -17,8 +17,8 @@ from llmexp_utils.grid import Repeats, grid_cells, jobs_of
 from llmexp_utils.pair_baselines import AlwaysClone, TokenOverlap, UntouchedCosine
 from llmexp_utils.pair_jobs import rank_jobs, texts_of
 from llmexp_utils.pair_students import FineTunedPairs, FrozenPairs
-from llmexp_utils.ranking import Ranker, similarity
-from llmexp_utils.retrieval import average_precision_at_r, average_precisions
+from llmexp_utils.ranking import similarity
+from llmexp_utils.retrieval import average_precision_at_r
 from llmexp_utils.small_training import Settings
 from llmexp_utils.train import run_grid
 
@@ -81,19 +81,19 @@ def test_a_run_has_one_row_a_query_and_is_found_again(tmp_path: Path) -> None:
     assert set(job.test.code) <= set(texts_of([job])) and len(texts_of([job])) == len(set(texts_of([job])))
     alone = job.test.iloc[:1].assign(program_id="lonely", task_id="T/99")
     job = type(job)(job.facts, job.seed, job.train, job.dev, pd.concat([job.test, alone], ignore_index=True))
-    found = run_grid(Ranker(TokenOverlap()), [job, job], tmp_path, workers=1, progress=False)
+    found = run_grid(TokenOverlap(), [job, job], tmp_path, workers=1, progress=False)
     assert len(found) == 2 * 8 and "lonely" not in set(found.program_id) and found.run_id.nunique() == 1
     assert found.student.unique() == ["token-overlap"] and found.ap_at_r.between(0, 1).all()
     other = type(job)(job.facts, job.seed, job.train, job.dev, job.test.assign(code="x = 1\n"))
-    assert other.key(Ranker(AlwaysClone())) != job.key(Ranker(AlwaysClone())) != job.key(AlwaysClone())
+    assert other.key(AlwaysClone()) != job.key(AlwaysClone()) != jobs_of(pool, CELLS)[0].key(AlwaysClone())
 
 
 def test_blocks_give_what_the_whole_gives_in_the_memory_of_a_block() -> None:
     n, problems = 1500, [str(number // 3) for number in range(1500)]
     units = np.random.default_rng(0).normal(size=(n, 8))
     tracemalloc.start()
-    found = average_precisions(lambda block: units[block] @ units.T, problems, 10)
+    found = average_precision_at_r(lambda block: units[block] @ units.T, problems, 10)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < n * n * 8 / 4, "a quarter of all scores"
-    np.testing.assert_allclose(found, average_precision_at_r(units @ units.T, problems))
+    np.testing.assert_allclose(found, average_precision_at_r((units @ units.T).__getitem__, problems, n))
