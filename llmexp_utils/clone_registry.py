@@ -44,6 +44,7 @@ def load_condefects(folder: Path, sizes: Sizes) -> CloneBenchmark:
     """Correct programs of one task are clones; tasks are dealt into folds, those that share a program go together."""
     submissions = condefects.read_submissions(folder)
     dropped = submissions.dropped[submissions.dropped != ""].value_counts().sort_index()
+    dropped = dropped.rename({"long": f"more than {condefects.MAX_TOKENS} tokens"})
     programs = submissions[submissions.dropped == ""]
     short = programs[programs.code.str.count("\n") <= sizes.max_lines]
     correct = short[short.is_correct].groupby("task_id").size()
