@@ -5,6 +5,8 @@ Benchmarks are never pooled: a fault of one says nothing about another, and thei
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -15,10 +17,29 @@ from llmexp_utils.injection import Arm
 from llmexp_utils.metrics import random_floor
 from llmexp_utils.pair_metrics import F1, summarise
 from llmexp_utils.retrieval import MAP_AT_R
-from llmexp_utils.series import ARM
+from llmexp_utils.series import ARM, at_every_size
 from llmexp_utils.statistics import bands, compare, holm
 
 CELL = ["student", "n_real", "condition"]
+
+
+def by_unit(faults: pd.DataFrame, units: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Faults with the unit that is never split (problem, task, project) as ``task_id``, which the bootstrap draws.
+
+    Parameters
+    ----------
+    faults : DataFrame
+        Of :func:`llmexp_utils.metrics.per_fault`, with the column ``benchmark``.
+    units : mapping
+        Unit of every task of each benchmark: two benchmarks may have a task of one name.
+
+    Raises
+    ------
+    KeyError
+        If a fault is of a task without a unit.
+    """
+    asked = zip(faults["benchmark"], faults["task_id"], strict=True)
+    return faults.assign(task_id=[units[name][task_id] for name, task_id in asked])
 
 
 def levels(faults: pd.DataFrame, predictions: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
@@ -149,24 +170,41 @@ def arm_levels(faults: pd.DataFrame, main: str, draws: int, seed: int) -> pd.Dat
 def differences(items: pd.DataFrame, draws: int, seed: int, metric: str | Measure = "top1") -> pd.DataFrame:
     """Each condition minus real only (C0), and minus as many by rule (C2); Holm within a student, over all benchmarks.
 
+    Conditions without real items (C5, C5m) are compared with real only at every number of real ones.
+
+    Parameters
+    ----------
+    items : DataFrame
+        One row a run and test item, with the column ``benchmark`` and those that the metric is made of.
+    draws, seed : int
+        Of the bootstrap over problems.
+    metric : str or Measure
+        Column to average, or what is computed of each run's items.
+
     Returns
     -------
     DataFrame
         ``benchmark``, ``student``, ``n_real``, ``condition``, ``minus``, ``estimate``, ``low``, ``high``, ``p``,
-        ``p_holm``, the number of items (``n_faults`` or ``n_pairs``), ``n_problems``, ``n_seeds``.
+        ``p_holm``, the number of items (``n_faults``, ``n_pairs`` or ``n_queries``), ``n_problems``, ``n_seeds``.
+
+    Raises
+    ------
+    StudyError
+        If no benchmark has real only or rules, and another condition.
     """
     tables = []
-    for name, rows in items.groupby("benchmark", sort=False):
-        for base, part in (("C0", rows), ("C2", rows[rows.condition != "C0"])):
+    for name, found in items.groupby("benchmark", sort=False):
+        beside_real = found[(found.condition != "C0") & (found.n_real > 0)]
+        for base, part in (("C0", at_every_size(found)), ("C2", beside_real)):
             present = set(part.condition)
             if base in present and len(present) > 1:
                 table = compare(part, baseline=base, rng=np.random.default_rng(seed), metric=metric, draws=draws)
                 tables.append(table.assign(benchmark=name, minus=base))
     if not tables:
         raise StudyError("nothing to compare: give conditions real only (C0) or rules (C2), and another one")
-    found = pd.concat(tables, ignore_index=True)
-    found = found[found.estimate.notna()].reset_index(drop=True)
-    for _, rows in found.groupby("student"):
-        found.loc[rows.index, "p_holm"] = holm(rows["p"])
+    table = pd.concat(tables, ignore_index=True)
+    table = table[table.estimate.notna()].reset_index(drop=True)
+    for _, rows in table.groupby("student"):
+        table.loc[rows.index, "p_holm"] = holm(rows["p"])
     columns = ["benchmark", *CELL, "minus", "estimate", "low", "high", "p", "p_holm"]
-    return found[[*columns, f"n_{as_measure(metric).items}", "n_problems", "n_seeds"]]
+    return table[[*columns, f"n_{as_measure(metric).items}", "n_problems", "n_seeds"]]

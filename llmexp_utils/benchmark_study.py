@@ -20,7 +20,7 @@ from llmexp_utils.asking import book_of, server_of
 from llmexp_utils.benchmark_registry import EMBEDDED, is_own, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
 from llmexp_utils.budget import Ledger
-from llmexp_utils.conditions import REAL_FREE, Cell, Pool, available
+from llmexp_utils.conditions import Cell, Pool, available
 from llmexp_utils.defects4j import Rule
 from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples, shown_first
@@ -244,7 +244,8 @@ def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Seq
     if len(arms) > 1:
         cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
     encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder, p.share_added)
-    added = max((cell.n_added for cell in cells if cell.condition == "C4"), default=0)
+    with_llm = [cell.n_added for cell in cells + encoder_cells if cell.series == "grid" and cell.facts["generator"]]
+    added = max(with_llm, default=0)
     return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells), to_choose_from(pool, arms[0], p.folds, added))
 
 
@@ -271,14 +272,16 @@ def cells_of(
     added = min(n_added, math.ceil(share_added * has.llm.min()), int(has.mutants.min()))
     adding = [condition for condition in conditions if condition != "C0"]
     if adding and not added:
-        raise StudyError(f"{pool.name} has no faults for {adding[0]} in some fold: raise samples or n_functions")
-    by_condition = ([0] if condition in REAL_FREE else sizes for condition in conditions)
-    asked = zip(conditions, by_condition, strict=True)
-    return [cell for condition, real in asked for cell in grid_cells([condition], real, added, arm, repeats)]
+        raise StudyError(
+            f"{pool.name}: {arm.name}, or the rules, have no fault in some fold: raise samples or n_functions"
+        )
+    return grid_cells(conditions, sizes, added, arm, repeats)
 
 
 def to_choose_from(pool: BenchmarkPool, arm: Arm, folds: Sequence[int], added: int) -> dict[str, object]:
-    """How much a condition that selects has to choose from: a row of the table, without numbers if nothing is added.
+    """How much a condition that selects has to choose from: a row of the table.
+
+    It has no numbers if no condition adds LLM faults.
 
     The number that is added is the same in every fold, so the fold with the fewest LLM faults leaves least to choose.
     """

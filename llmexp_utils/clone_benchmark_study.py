@@ -80,7 +80,7 @@ def pool_of(
     benchmark : CloneBenchmark
         Real pairs. Its clones are what Score compares with.
     programs : DataFrame
-        Programs of 04_validate_and_select with their statistics.
+        Programs of 04_validate_and_select.
     entry_points : mapping
         Name of the function of each of HumanEval's problems: added programs lose it.
     shown : sequence of str
@@ -105,7 +105,8 @@ def pool_of(
         side: [without_name(code, entry_points[task]) for code, task in zip(added[side], added.task_id, strict=True)]
         for side in ("code", "correct")
     }
-    both = pd.concat([statistics(real, embed), added.assign(**named)], ignore_index=True)
+    # Score compares like with like: the statistics of 04 are those of functions that have their names.
+    both = statistics(pd.concat([real, added.assign(**named)], ignore_index=True), embed)
     groups = dict.fromkeys(added.task_id, ALWAYS_TRAINED) | dict(benchmark.groups)
     found = benchmark.pairs, both, groups, shown, benchmark.names
     return BenchmarkPairs(*found, name=benchmark.name, ranked=benchmark.programs)

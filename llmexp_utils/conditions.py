@@ -39,13 +39,18 @@ class Pool:
         """Faults of one source in one split of a fold."""
         return rows_of_split(self.faults[self.faults.source == source], self.groups, fold, split)
 
-    def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
-        """Training faults that one arm of a generator wrote."""
+    def found(self, arm: Arm, fold: int) -> pd.DataFrame:
+        """Training faults that one arm of a generator wrote; there may be none."""
         rows = self.part("llm", fold, "train")
         same = (rows.generator == arm.generator) & (rows.form == arm.form) & (rows.policy.fillna("") == arm.policy)
-        if not same.any():
-            raise StudyError(f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again")
         return rows[same].reset_index(drop=True)
+
+    def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
+        """Training faults that one arm of a generator wrote; refused if there are none."""
+        rows = self.found(arm, fold)
+        if rows.empty:
+            raise StudyError(f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again")
+        return rows
 
     def real(self, fold: int, split: str) -> pd.DataFrame:
         """Real faults in one split of a fold."""
@@ -119,7 +124,7 @@ def available(pool: Pool, arm: Arm, folds: Sequence[int]) -> pd.DataFrame:
         (
             fold,
             len(pool.real(fold, "train")),
-            len(pool.of_arm(arm, fold)),
+            len(pool.found(arm, fold)),
             len(pool.part("mutation", fold, "train")),
         )
         for fold in folds

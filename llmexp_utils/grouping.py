@@ -53,7 +53,10 @@ def deal(sizes: Mapping[str, int], name: str) -> dict[str, int]:
     [0, 1, 2, 3, 4, 4]
     """
     if len(sizes) < N_GROUPS:
-        raise StudyError(f"{name} has {len(sizes)} separate units: a split into {N_GROUPS} groups needs more")
+        raise StudyError(
+            f"{name} has {len(sizes)} separate units, a split into {N_GROUPS} groups needs more: raise max_lines, or "
+            "give more of it"
+        )
     loads, group = [0] * N_GROUPS, {}
     for unit, size in sorted(sizes.items(), key=lambda item: (-item[1], zlib.crc32(item[0].encode()))):
         group[unit] = int(np.argmin(loads))

@@ -80,16 +80,18 @@ def load_humaneval_x(path: Path, sizes: Sizes, *, tested: bool = False) -> Clone
         facts |= {"tested": programs.task_id.nunique()}
     short = programs[programs.code.str.count("\n") <= sizes.max_lines]
     correct = short[short.is_correct].groupby("task_id").size()
-    tasks = sorted(correct[correct > 1].index, key=lambda name: int(name.split("/")[1]))[: sizes.n_tasks]
-    used = short[short.task_id.isin(tasks)].reset_index(drop=True)
+    tasks = pd.Series(sorted(correct[correct > 1].index, key=lambda name: int(name.split("/")[1])))
     groups = load_groups(gold_dir() / "folds.json")
+    turn = tasks.groupby(tasks.map(groups)).cumcount()  # the groups in turn, so that each has problems to pair
+    drawn = tasks[turn.sort_values(kind="stable").index[: sizes.n_tasks]]
+    used = short[short.task_id.isin(drawn)].reset_index(drop=True)
     parts = used.task_id.map(groups)
     pairs = [
         program_pairs(used[parts == group], "", sizes.seed, 1, java.normal_tokens, two_authors=True)
         for group in sorted(parts.unique())
     ]
     ranked = used[used.is_correct].assign(program_id=lambda frame: frame.task_id + "/" + frame.submission)
-    facts |= {"both short": len(tasks)}
+    facts |= {"both short": len(tasks), "used": len(drawn)}
     found = pd.concat(pairs, ignore_index=True)
     programs = ranked[PROGRAMS].reset_index(drop=True)
     return CloneBenchmark(TESTED if tested else NAME, "java", found, programs, groups, names="neutral", facts=facts)

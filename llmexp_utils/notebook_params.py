@@ -28,6 +28,7 @@ from llmexp_utils.parameter_types import (
     Rate,
     Share,
     Whole,
+    WithRealOnly,
 )
 from llmexp_utils.params import Params, Reads, Replays, Writes
 
@@ -234,7 +235,7 @@ class RealBenchmarks(Asking, Training, Reporting):
     n_functions: Count
     seconds_per_test: Rate
     boundary: Boundary
-    conditions: Annotated[list[Condition], Field(min_length=2), Once]
+    conditions: Annotated[list[Condition], Field(min_length=2), Once, WithRealOnly]
     share_added: Share
     encoder_conditions: Annotated[list[Condition], Once]
     n_bootstrap: Count
@@ -256,7 +257,7 @@ class RealClones(Training, Reporting):
     n_pairs: Count
     share: Share
     n_added: Even
-    conditions: Annotated[list[PairCondition], Field(min_length=2), Once]
+    conditions: Annotated[list[PairCondition], Field(min_length=2), Once, WithRealOnly]
     retrieval_conditions: Annotated[list[PairCondition], Once]
     encoder_head: Literal["cross", "bi"]
     encoder_conditions: Annotated[list[PairCondition], Once]

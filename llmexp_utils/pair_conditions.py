@@ -72,11 +72,16 @@ class PairPool:
         """See :func:`training_pairs`."""
         return training_pairs(self, cell)
 
-    def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
-        """Training programs of one source, and of one arm if it is given."""
+    def found(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
+        """Training programs of one source, and of one arm if it is given; there may be none."""
         rows = rows_of_split(self.programs[self.programs.source == source], self.groups, fold, "train")
         if arm is not None:
             rows = rows[(rows.generator == arm.generator) & (rows.form == arm.form)].reset_index(drop=True)
+        return rows
+
+    def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
+        """Training programs of one source, and of one arm if it is given; refused if there are none."""
+        rows = self.found(source, fold, arm)
         if rows.empty:
             name = arm.name if arm else source
             raise StudyError(
@@ -112,7 +117,7 @@ class PairPool:
         rows = []
         for fold in folds:
             counts = {"fold": fold, "real pairs": len(self.real(fold, "train"))}
-            for name, written in (("LLM", self.written("llm", fold, arm)), ("rule", self.written("rule", fold))):
+            for name, written in (("LLM", self.found("llm", fold, arm)), ("rule", self.found("rule", fold))):
                 clones = int(written.is_clone.sum())
                 counts |= {f"{name} clones": clones, f"{name} near misses": len(written) - clones}
             rows.append(counts)
@@ -168,7 +173,7 @@ def _added(pool: PairPool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:
         )
     if cell.condition in ("C4", "C4far"):
         gold = pool.programs[(pool.programs.source == "gold") & pool.programs.is_clone]
-        real_clones = gold[gold.task_id.isin(set(real.task_id))]
+        real_clones = gold[gold.task_id.isin(set(made_for(real.pair_id)))]
         chosen = choose(clones, cell.n_added // 2, "score", real_clones, name="program_id")
     else:
         chosen = choose(clones, cell.n_added // 2, "random", rng=rng, name="program_id")

@@ -58,6 +58,12 @@ def _all_differ(values: list[Any]) -> list[Any]:
     return values
 
 
+def _has_real_only(values: list[str]) -> list[str]:
+    if "C0" not in values:
+        raise ValueError("C0 (real only) is missing: every other condition is compared with it")
+    return values
+
+
 def _are_prices(values: list[float]) -> list[float]:
     if len(values) not in (0, 2):
         raise ValueError("write two numbers, for a million tokens read and written; or none")
@@ -72,6 +78,8 @@ def _has_prices(budget: float, info: ValidationInfo) -> float:
 
 Once = AfterValidator(_all_differ)
 """A list in which a value that stands twice would be the same work twice."""
+WithRealOnly = AfterValidator(_has_real_only)
+"""Conditions of a notebook that draws differences to real data only."""
 ArmName = Annotated[str, AfterValidator(_is_arm)]
 CloneArmName = Annotated[str, AfterValidator(_is_clone_arm)]
 BenchmarkName = Annotated[str, AfterValidator(_is_benchmark)]

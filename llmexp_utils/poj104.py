@@ -78,9 +78,10 @@ def load_poj104(folder: Path, sizes: Sizes, published: bool = True) -> CloneBenc
     parts = [rows for _, rows in paired.groupby("split", sort=False)]
     pairs = [program_pairs(rows.reset_index(drop=True), "", sizes.seed, sizes.pairs_a_task, tokens) for rows in parts]
     groups = {row.task_id: PUBLISHED_SPLIT[row.split] for row in programs.itertuples()}
-    named = programs.assign(program_id=programs.task_id + "/" + programs.submission)[PROGRAMS]
+    named = programs.assign(program_id=programs.task_id + "/" + programs.submission)
+    ranked = named.loc[named.split == "test", PROGRAMS].reset_index(drop=True)
     facts["used"] = len(programs)
-    return CloneBenchmark(NAME, "cpp", pd.concat(pairs, ignore_index=True), named, groups, (0,), facts=facts)
+    return CloneBenchmark(NAME, "cpp", pd.concat(pairs, ignore_index=True), ranked, groups, (0,), facts=facts)
 
 
 def _parts(folder: Path) -> dict[str, pd.DataFrame]:

@@ -190,10 +190,10 @@ def _finetune_clone_detection(study: Study, p: FinetuneCloneDetection, gold: Gol
 def _real_benchmarks(study: Study, p: RealBenchmarks, gold: Gold, known: Known) -> Iterator[str]:
     yield from _students(study, p, known)
     choices = benchmark_study.choices_of(p)
+    usable = yield from _at_hand(study, p, benchmark_registry, known)
     if p.mode == "record":
         yield from _serve(choices.arms, p.base_url, known)
         return
-    usable = yield from _at_hand(study, p, benchmark_registry, known)
     own = gold if (study.root / p.gold).resolve() == gold_dir().resolve() else None  # the benchmark is of that one
     for name in usable:
         yield from known.lines(_check_answers, name, choices, study.root / p.recordings, p.base_url, own)

@@ -18,6 +18,7 @@ from llmexp_utils.pair_jobs import rank_jobs
 from llmexp_utils.pair_metrics import F1, per_pair
 from llmexp_utils.profiles import read_profile, resolve
 from llmexp_utils.program_pairs import program_pairs
+from llmexp_utils.select import statistics
 
 ARM = CloneArm("big", "rewrite")
 
@@ -67,6 +68,12 @@ def test_additions_follow_the_split_of_their_own_problems_and_all_serve_elsewher
         added = set(own.written("llm", fold, ARM).task_id)
         assert len(added) == 6 and not added & {*own.real(fold, "test").task_id, *own.real(fold, "dev").task_id}
     assert not other.written("rule", 0).code.str.contains("own").any(), "the names of functions are neutral"
+
+
+def test_the_score_compares_programs_without_names_with_such() -> None:
+    found = pool("task").programs
+    again = statistics(found, embed)
+    assert (found.similarity == again.similarity).all() and (found.edit_distance == again.edit_distance).all()
 
 
 @pytest.mark.parametrize("condition", ["C2", "C3", "C4"])

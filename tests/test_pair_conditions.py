@@ -1,5 +1,7 @@
 """Training sets of pairs: nested real ones, coupled added ones, and the rules of each condition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_pairs import ARM, GROUPS, tiny_pool
@@ -47,6 +49,22 @@ def test_the_score_prefers_what_is_like_the_real_clones(pool):
     assert all("return x + 0" in text for text in clones.right)  # their statistics are those of gold
     far = training_pairs(pool, cell("C4far", n_added=8))
     assert clones.right.tolist() == far[far.added & (far.label == 1)].right.tolist()
+
+
+def test_the_score_knows_no_real_clone_outside_the_budget(pool):
+    """The left side of a pair that is none may be of a problem that the budget of real pairs does not hold."""
+    swapped = pool.pairs.assign(task_id=pool.pairs.task_id.where(pool.pairs.kind != "random", "T/13"))
+    other = pool.programs.assign(
+        edit_distance=pool.programs.edit_distance.where(pool.programs.program_id != "T/13/gold/0", 1000)
+    )
+    chosen = training_pairs(replace(pool, pairs=swapped, programs=other), cell("C4", n_added=8))
+    usual = training_pairs(pool, cell("C4", n_added=8))
+    assert chosen[chosen.added].right.tolist() == usual[usual.added].right.tolist()
+
+
+def test_what_there_is_to_choose_from_may_be_nothing(pool):
+    table = pool.available(parse_clone_arm("other/rewrite"), [0, 1])
+    assert (table["LLM clones"] == 0).all() and (table["rule clones"] == 36).all()
 
 
 def test_each_near_miss_is_used_once(pool):

@@ -67,3 +67,11 @@ def test_students_and_generators_of_real_benchmarks_are_checked(say: Callable[..
     assert frozen.startswith(f"error: {REAL}: frozen model 'no/such-model' cannot be had")
     assert generator.startswith(f"error: {REAL}: unknown generator 'gpt'")
     assert len(say(f"{profile}  encoder_conditions: [C0]\n", "notebook", REAL)) == 3
+    (line,) = say(f"{REAL}:\n  mode: record\n  benchmarks: [none.jsonl]\n", "notebook", REAL)
+    assert line == f"error: {REAL}: benchmarks: none.jsonl does not exist", "before anybody is asked"
+
+
+@pytest.mark.parametrize("notebook", [REAL, REAL_CLONES])
+def test_what_all_conditions_are_compared_with_has_to_be_there(say: Callable[..., list[str]], notebook: str) -> None:
+    (line,) = say(f"{notebook}:\n  conditions: [C2, C3]\n", "notebook", notebook)
+    assert line.endswith("conditions: C0 (real only) is missing: every other condition is compared with it")
