@@ -54,9 +54,8 @@ def test_the_score_prefers_what_is_like_the_real_clones(pool):
 def test_the_score_knows_no_real_clone_outside_the_budget(pool):
     """The left side of a pair that is none may be of a problem that the budget of real pairs does not hold."""
     swapped = pool.pairs.assign(task_id=pool.pairs.task_id.where(pool.pairs.kind != "random", "T/13"))
-    other = pool.programs.assign(
-        edit_distance=pool.programs.edit_distance.where(pool.programs.program_id != "T/13/gold/0", 1000)
-    )
+    other = pool.programs.copy()
+    other.loc[other.program_id == "T/13/gold/0", ["lines_changed", "edit_distance"]] = 1000
     chosen = training_pairs(replace(pool, pairs=swapped, programs=other), cell("C4", n_added=8))
     usual = training_pairs(pool, cell("C4", n_added=8))
     assert chosen[chosen.added].right.tolist() == usual[usual.added].right.tolist()
