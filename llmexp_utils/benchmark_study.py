@@ -1,4 +1,4 @@
-"""One benchmark's way through the study: from its real faults to the training runs of every condition.
+"""One benchmark's way through the study: from its real faults to the pool that is trained on.
 
 What the notebook chooses is in :class:`Choices`; everything else is the study's own machinery, the same for every
 benchmark. Faults of HumanEval's own problems keep the frozen split and prompts, so that its recordings serve them too.
@@ -6,12 +6,11 @@ benchmark. Faults of HumanEval's own problems keep the frozen split and prompts,
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,19 +19,15 @@ from llmexp_utils.asking import book_of, server_of
 from llmexp_utils.benchmark_registry import EMBEDDED, is_own, load_benchmark, of_humaneval
 from llmexp_utils.benchmarks import gold_frame, load_groups, load_humaneval, read_gold
 from llmexp_utils.budget import Ledger
-from llmexp_utils.conditions import Cell, Pool, available
 from llmexp_utils.defects4j import Rule
-from llmexp_utils.errors import StudyError
 from llmexp_utils.examples import Ranking, load_examples, shown_first
 from llmexp_utils.fault_benchmarks import FaultBenchmark, refuse_shared_texts, shorter, split_groups
 from llmexp_utils.fault_pool import Pooled, check_tests, examples_of, mutants_of, plan_of, pool_of
 from llmexp_utils.gold_folder import Gold
-from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
 from llmexp_utils.injection import Arm
 from llmexp_utils.llm import model_identity
 from llmexp_utils.sandbox import Limits
 from llmexp_utils.select import Embed
-from llmexp_utils.train import Job
 
 if TYPE_CHECKING:
     from llmexp_utils.notebook_params import RealBenchmarks
@@ -100,25 +95,6 @@ class Split:
     groups: Mapping[str, int]
     gold: pd.DataFrame
     rankings: Mapping[str, Ranking]
-
-
-class Jobs(NamedTuple):
-    """Training runs of one benchmark, of students (A) and (B), and what these have to choose from (a table's row)."""
-
-    grid: list[Job]
-    encoder: list[Job]
-    to_choose_from: dict[str, object]
-
-
-@dataclass(frozen=True)
-class BenchmarkPool(Pool):
-    """The pool of one benchmark, named in every prediction."""
-
-    name: str = ""
-
-    def facts(self, cell: Cell) -> dict[str, Any]:
-        """Columns that describe a cell in a prediction frame."""
-        return cell.facts | {"benchmark": self.name}
 
 
 def split_benchmark(name: str, choices: Choices, gold: Path, embed: Embed) -> Split:
@@ -228,80 +204,3 @@ def build_pool(
     real = set(split.benchmark.faults.fault_id)
     shown = [fault_id for fault_id in shown_first(split.rankings) if fault_id in real]
     return pool_of(split.benchmark, candidates, mutants, shown, limits, cache, embed)
-
-
-def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Sequence[Arm]) -> Jobs:
-    """All runs that the parameters of ``08_real_benchmarks`` ask of a benchmark; the first arm is that of the grid.
-
-    Raises
-    ------
-    StudyError
-        If there is nothing to add in some fold, or a unit is in two splits.
-    """
-    pool, most = BenchmarkPool(pooled.faults, split.groups, pooled.shown, split.benchmark.name), max(p.n_real)
-    repeats, by_encoder = (Repeats(p.folds, [p.seed + one for one in seeds]) for seeds in (p.seeds, p.encoder_seeds))
-    cells = cells_of(pool, p.conditions, p.n_real, p.n_added, arms[0], repeats, p.share_added)
-    if len(arms) > 1:
-        cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
-    encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder, p.share_added)
-    with_llm = [cell.n_added for cell in cells + encoder_cells if cell.series == "grid" and cell.facts["generator"]]
-    added = max(with_llm, default=0)
-    return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells), to_choose_from(pool, arms[0], p.folds, added))
-
-
-def cells_of(
-    pool: BenchmarkPool,
-    conditions: Sequence[str],
-    n_real: Sequence[int],
-    n_added: int,
-    arm: Arm,
-    repeats: Repeats,
-    share_added: float = 1.0,
-) -> list[Cell]:
-    """Cells of a benchmark: numbers beyond what its smallest fold has become all that it has.
-
-    Of the LLM faults of that fold at most ``share_added`` are added: a condition that selects has to leave some out.
-
-    Raises
-    ------
-    StudyError
-        If a fold has no fault of the arm, or no mutant.
-    """
-    has = available(pool, arm, repeats.folds)
-    sizes = sorted({min(size, int(has.real.min())) for size in n_real})
-    added = min(n_added, math.ceil(share_added * has.llm.min()), int(has.mutants.min()))
-    adding = [condition for condition in conditions if condition != "C0"]
-    if adding and not added:
-        raise StudyError(
-            f"{pool.name}: {arm.name}, or the rules, have no fault in some fold: raise samples or n_functions"
-        )
-    return grid_cells(conditions, sizes, added, arm, repeats)
-
-
-def to_choose_from(pool: BenchmarkPool, arm: Arm, folds: Sequence[int], added: int) -> dict[str, object]:
-    """How much a condition that selects has to choose from: a row of the table.
-
-    It has no numbers if no condition adds LLM faults.
-
-    The number that is added is the same in every fold, so the fold with the fewest LLM faults leaves least to choose.
-    """
-    has = available(pool, arm, folds).llm
-    numbers = (added, has.min(), has.max(), added / has.mean()) if added else (None,) * 4
-    names = ("added", "LLM faults of the smallest fold", "of the largest", "added, of the mean")
-    return {"benchmark": pool.name, "arm": arm.name} | dict(zip(names, numbers, strict=True))
-
-
-def cells_of_arms(pool: BenchmarkPool, arms: Sequence[Arm], n_real: int, n_added: int, repeats: Repeats) -> list[Cell]:
-    """Cells that compare arms under C3, with as many faults as every arm and the rules have in every fold.
-
-    Raises
-    ------
-    StudyError
-        If there are none.
-    """
-    counts = [available(pool, arm, repeats.folds) for arm in arms]
-    real = min(n_real, int(counts[0].real.min()))
-    added = min([n_added, *(int(has[["llm", "mutants"]].min().min()) for has in counts)])
-    if not added:
-        raise StudyError(f"{pool.name}: an arm, or the rules, have no fault in some fold: raise samples or n_functions")
-    return arm_cells(pool, arms, real, [added], arms[0], repeats)

@@ -1,4 +1,4 @@
-"""A benchmark's way through the study: pool, funnel, cells; results by benchmark with known answers."""
+"""A benchmark's way through the study: asking, pool, funnel, and the cells of its training runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +9,8 @@ import pytest
 from endpoints import serving
 
 from llmexp_utils.access import Access
-from llmexp_utils.benchmark_study import (
-    BenchmarkPool,
-    Choices,
-    Split,
-    ask,
-    cells_of,
-    cells_of_arms,
-    missing,
-    recordings_of,
-    to_choose_from,
-    try_tests,
-)
+from llmexp_utils.benchmark_jobs import BenchmarkPool, cells_of, cells_of_arms, to_choose_from
+from llmexp_utils.benchmark_study import Choices, Split, ask, missing, recordings_of, try_tests
 from llmexp_utils.benchmarks import Function
 from llmexp_utils.budget import Ledger, most
 from llmexp_utils.errors import StudyError

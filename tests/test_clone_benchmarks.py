@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmexp_utils import bigclonebench, clone_registry, cpp, java, poj104
+from llmexp_utils import bigclonebench, clone_registry, poj104
 from llmexp_utils.benchmarks import rows_of_split
 from llmexp_utils.clone_benchmarks import CloneBenchmark, Sizes, pair_statistics, refuse_shared_programs
 from llmexp_utils.clone_registry import SOURCES, at_hand, load_pairs
@@ -216,22 +216,6 @@ def test_more_clones_of_a_task_begin_with_the_same_ones() -> None:
     clones = three[three.label == 1]
     assert len(one) == 12 and len(three) == 36 and three.pair_id.is_unique
     assert one[one.label == 1].left.tolist() == clones[clones.pair_id.str.endswith("clone")].left.tolist()
-
-
-def test_java_names_of_the_text_are_told_from_those_of_other_objects() -> None:
-    code = "int area(Box area) {\n    int size = area.size();\n    return size * area(area.twin());\n}\n"
-    neutral = code.replace("int area(", "int program(").replace("* area(", "* program(")
-    assert java.neutral_names(code, "area") == neutral
-    tokens = java.normal_tokens("int f(Box b) { int n = b.size; return f(b) + n; }")
-    assert " ".join(tokens) == "int v0 ( Box v1 ) { int v2 = v1 . size ; return v0 ( v1 ) + v2 ; }"
-
-
-def test_cpp_comments_and_includes_go_and_names_are_the_same() -> None:
-    source = '#include <cstdio>\n#define N 3\n/* all\n   of it */ int main() {\n\tputs("// no"); // yes\n}\n'
-    program = cpp.normalise(source)
-    assert program.preamble == "#include <cstdio>\n"
-    assert program.code == '#define N 3\n int main() {\n    puts("// no");\n}\n'
-    assert cpp.normal_tokens("int a = 1;") == cpp.normal_tokens("int b = 2;") != cpp.normal_tokens("int b = c;")
 
 
 @pytest.mark.parametrize("name", ["condefects", "humaneval-x-java"])

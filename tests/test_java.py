@@ -88,3 +88,11 @@ def test_returned_constants_are_of_the_methods_type() -> None:
         for kind in ("boolean", "int", "String")
     }
     assert news == {"boolean": ["true", "false"], "int": ["0"], "String": ["null"]}
+
+
+def test_java_names_of_the_text_are_told_from_those_of_other_objects() -> None:
+    code = "int area(Box area) {\n    int size = area.size();\n    return size * area(area.twin());\n}\n"
+    neutral = code.replace("int area(", "int program(").replace("* area(", "* program(")
+    assert java.neutral_names(code, "area") == neutral
+    tokens = java.normal_tokens("int f(Box b) { int n = b.size; return f(b) + n; }")
+    assert " ".join(tokens) == "int v0 ( Box v1 ) { int v2 = v1 . size ; return v0 ( v1 ) + v2 ; }"
