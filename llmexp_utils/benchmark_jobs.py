@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmexp_utils.conditions import Cell, Pool, available
+from llmexp_utils.conditions import WITHOUT_LLM, Cell, Pool, available
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, arm_cells, grid_cells, jobs_of
 from llmexp_utils.injection import Arm
@@ -52,8 +52,8 @@ def jobs_of_benchmark(split: Split, pooled: Pooled, p: RealBenchmarks, arms: Seq
     if len(arms) > 1:
         cells += cells_of_arms(pool, arms, most, p.n_added, repeats)
     encoder_cells = cells_of(pool, p.encoder_conditions, [most], p.n_added, arms[0], by_encoder, p.share_added)
-    with_llm = [cell.n_added for cell in cells + encoder_cells if cell.series == "grid" and cell.facts["generator"]]
-    added = max(with_llm, default=0)
+    by_llm = (cell for cell in cells + encoder_cells if cell.series == "grid" and cell.condition not in WITHOUT_LLM)
+    added = max((cell.n_added for cell in by_llm), default=0)
     return Jobs(jobs_of(pool, cells), jobs_of(pool, encoder_cells), to_choose_from(pool, arms[0], p.folds, added))
 
 
@@ -87,9 +87,7 @@ def cells_of(
 
 
 def to_choose_from(pool: BenchmarkPool, arm: Arm, folds: Sequence[int], added: int) -> dict[str, object]:
-    """How much a condition that selects has to choose from: a row of the table.
-
-    It has no numbers if no condition adds LLM faults.
+    """How much a condition that selects has to choose from: a row of the table, without numbers if nothing is added.
 
     The number that is added is the same in every fold, so the fold with the fewest LLM faults leaves least to choose.
     """

@@ -39,15 +39,15 @@ class Pool:
         """Faults of one source in one split of a fold."""
         return rows_of_split(self.faults[self.faults.source == source], self.groups, fold, split)
 
-    def found(self, arm: Arm, fold: int) -> pd.DataFrame:
+    def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
         """Training faults that one arm of a generator wrote; there may be none."""
         rows = self.part("llm", fold, "train")
         same = (rows.generator == arm.generator) & (rows.form == arm.form) & (rows.policy.fillna("") == arm.policy)
         return rows[same].reset_index(drop=True)
 
-    def of_arm(self, arm: Arm, fold: int) -> pd.DataFrame:
-        """Training faults that one arm of a generator wrote; refused if there are none."""
-        rows = self.found(arm, fold)
+    def required(self, arm: Arm, fold: int) -> pd.DataFrame:
+        """:meth:`of_arm`, refused if there are none."""
+        rows = self.of_arm(arm, fold)
         if rows.empty:
             raise StudyError(f"the pool has no faults of {arm.name}: add the arm to 02_inject_faults and run it again")
         return rows
@@ -62,7 +62,7 @@ class Pool:
 
     def most(self, arm: Arm, fold: int) -> int:
         """Number of training faults that an arm wrote."""
-        return len(self.of_arm(arm, fold))
+        return len(self.required(arm, fold))
 
     def facts(self, cell: Cell) -> dict[str, Any]:
         """Columns that describe a cell in a prediction frame."""
@@ -124,7 +124,7 @@ def available(pool: Pool, arm: Arm, folds: Sequence[int]) -> pd.DataFrame:
         (
             fold,
             len(pool.real(fold, "train")),
-            len(pool.found(arm, fold)),
+            len(pool.of_arm(arm, fold)),
             len(pool.part("mutation", fold, "train")),
         )
         for fold in folds
@@ -152,7 +152,7 @@ def _added(pool: Pool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:
         return real.head(0)
     if cell.condition in ("C2", "C5m"):
         return choose(pool.part("mutation", cell.fold, "train"), n, "random", rng=rng)
-    written = pool.of_arm(cell.arm, cell.fold)
+    written = pool.required(cell.arm, cell.fold)
     if cell.condition == "C4":
         return choose(written, n, "score", real)
     if cell.condition == "mix":

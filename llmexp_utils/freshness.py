@@ -21,7 +21,7 @@ from pathlib import Path
 from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.notebooks import Cell
 from llmexp_utils.params import Params
-from llmexp_utils.paths import atomic_write
+from llmexp_utils.paths import INDEX, atomic_write
 
 PACKAGE = Path(__file__).resolve().parent
 NOT_FOLLOWED = {"__init__", "params", "notebook_params"}
@@ -122,11 +122,13 @@ def outputs(params: Params, root: Path, started: float) -> dict[str, str]:
         if not target.exists():
             raise RunFailed(f"{params.notebook}: ended without writing {getattr(params, name)} ('{name}')")
         files = [path for path in _files(target) if target.is_file() or path.stat().st_mtime >= started]
-        files = [
-            path for path in files if path.parent.name != PROVENANCE
-        ]  # differs from run to run of the same results
-        found |= {os.path.relpath(path, root): content_hash(path) for path in files}
+        found |= {os.path.relpath(path, root): content_hash(path) for path in files if _is_result(path)}
     return found
+
+
+def _is_result(path: Path) -> bool:
+    """Where results come from differs from run to run of the same ones; the index lists those of other runs, too."""
+    return path.parent.name != PROVENANCE and path.name != INDEX
 
 
 def content_hash(path: Path) -> str:

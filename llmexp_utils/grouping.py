@@ -55,7 +55,7 @@ def deal(sizes: Mapping[str, int], name: str) -> dict[str, int]:
     if len(sizes) < N_GROUPS:
         raise StudyError(
             f"{name} has {len(sizes)} separate units, a split into {N_GROUPS} groups needs more: raise max_lines, or "
-            "give more of it"
+            "the number of tasks"
         )
     loads, group = [0] * N_GROUPS, {}
     for unit, size in sorted(sizes.items(), key=lambda item: (-item[1], zlib.crc32(item[0].encode()))):

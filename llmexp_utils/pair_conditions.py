@@ -72,16 +72,16 @@ class PairPool:
         """See :func:`training_pairs`."""
         return training_pairs(self, cell)
 
-    def found(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
+    def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
         """Training programs of one source, and of one arm if it is given; there may be none."""
         rows = rows_of_split(self.programs[self.programs.source == source], self.groups, fold, "train")
         if arm is not None:
             rows = rows[(rows.generator == arm.generator) & (rows.form == arm.form)].reset_index(drop=True)
         return rows
 
-    def written(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
-        """Training programs of one source, and of one arm if it is given; refused if there are none."""
-        rows = self.found(source, fold, arm)
+    def required(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
+        """:meth:`written`, refused if there are none."""
+        rows = self.written(source, fold, arm)
         if rows.empty:
             name = arm.name if arm else source
             raise StudyError(
@@ -96,7 +96,7 @@ class PairPool:
 
     def most(self, arm: CloneArm, fold: int) -> int:
         """Number of pairs that an arm can add: each clone brings one that is none."""
-        return 2 * int(self.written("llm", fold, arm).is_clone.sum())
+        return 2 * int(self.required("llm", fold, arm).is_clone.sum())
 
     def facts(self, cell: Cell) -> dict[str, Any]:
         """Columns that describe a cell in a prediction frame."""
@@ -117,7 +117,7 @@ class PairPool:
         rows = []
         for fold in folds:
             counts = {"fold": fold, "real pairs": len(self.real(fold, "train"))}
-            for name, written in (("LLM", self.found("llm", fold, arm)), ("rule", self.found("rule", fold))):
+            for name, written in (("LLM", self.written("llm", fold, arm)), ("rule", self.written("rule", fold))):
                 clones = int(written.is_clone.sum())
                 counts |= {f"{name} clones": clones, f"{name} near misses": len(written) - clones}
             rows.append(counts)
@@ -164,7 +164,8 @@ def _real(pool: PairPool, cell: Cell) -> pd.DataFrame:
 
 def _added(pool: PairPool, cell: Cell, real: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng([cell.seed, cell.fold, 1])
-    programs = pool.written("rule", cell.fold) if cell.condition == "C2" else pool.written("llm", cell.fold, cell.arm)
+    source, arm = ("rule", None) if cell.condition == "C2" else ("llm", cell.arm)
+    programs = pool.required(source, cell.fold, arm)
     clones = programs[programs.is_clone]
     if cell.n_added // 2 > len(clones):
         raise StudyError(

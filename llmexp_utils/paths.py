@@ -10,6 +10,9 @@ from pathlib import Path
 
 from llmexp_utils.errors import StudyError
 
+INDEX = "index.md"
+"""List of all figures and tables, in a folder of figures (:func:`llmexp_utils.tables.write_index`)."""
+
 
 def repository() -> Path:
     """Root of the repository: the nearest one above the working folder, else the one that holds the package.

@@ -23,7 +23,7 @@ from llmexp_utils import freshness, progress, provenance
 from llmexp_utils.errors import RunFailed, StudyError
 from llmexp_utils.execute import execute
 from llmexp_utils.external import EXTERNAL
-from llmexp_utils.notebook_params import NOTEBOOKS
+from llmexp_utils.notebook_params import NOTEBOOKS, Reporting
 from llmexp_utils.notebooks import read_cells
 from llmexp_utils.params import Params, hint
 from llmexp_utils.paths import atomic_write
@@ -185,6 +185,8 @@ def _run(study: Study, name: str, why: Sequence[str]) -> None:
     record = freshness.Record(parts, written, round(seconds, 1), provenance=provenance.stamp())
     freshness.write_record(study.record_path(name), record)
     _keep_provenance(study, name, record)
+    if isinstance(params, Reporting):
+        _list_results(study, params)
     _say(f"{study.title(name)}: done in {about(seconds / 60).removeprefix('about ')}")
 
 
@@ -198,6 +200,16 @@ def _keep_provenance(study: Study, name: str, record: freshness.Record) -> None:
         finished = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
         facts = {"notebook": name, "profile": params.profile, "finished": finished, "seconds": record.seconds}
         atomic_write(folder / f"{name}.json", f"{json.dumps(facts | record.provenance, indent=1)}\n")
+
+
+def _list_results(study: Study, params: Reporting) -> None:
+    """Write the index anew; of notebooks that end at the same moment the last one sees the results of all."""
+    import filelock
+
+    from llmexp_utils.tables import write_index
+
+    with filelock.FileLock(study.folder / "locks" / "index.lock"):
+        write_index(study.root / params.figures, study.root / params.results)
 
 
 @contextlib.contextmanager

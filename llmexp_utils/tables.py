@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from llmexp_utils.errors import StudyError
-from llmexp_utils.paths import atomic_write
+from llmexp_utils.paths import INDEX, atomic_write
 
 FORMATS = ("csv", "tex", "md")
-INDEX = "index.md"
 
 
 def save_table(

@@ -98,6 +98,15 @@ def test_results_say_where_they_come_from(toy: Path) -> None:
     assert not any("provenance" in name for name in written(toy, FIRST)), "the same results stay the same"
 
 
+def test_the_index_lists_what_every_notebook_wrote_and_is_no_result_of_one(toy: Path) -> None:
+    assert say("notebook", FIRST) == 0
+    assert say("notebook", "02") == 0
+    text = (toy / "runs/smoke/figures/index.md").read_text()
+    assert f"tab_{FIRST}" in text and "tab_02_inject_faults" in text
+    assert not any("index" in file for name in (FIRST, "02_inject_faults") for file in written(toy, name))
+    assert say("notebook", FIRST) == 0 and runs(toy) == [FIRST, "02_inject_faults"], "both results stand"
+
+
 def test_a_run_in_another_process_is_waited_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with held(toy / "runs/smoke/locks" / f"{FIRST}.lock"):
         assert say("notebook", FIRST) == 0

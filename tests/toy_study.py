@@ -12,6 +12,7 @@ from llmexp_utils.params import Params
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPECIAL = {"prices": [], "money_budget": 0.0, "n_tasks": 10, "n_added": 2, "arm_added": [2]}
 SPECIAL |= {name: ["humaneval"] for name in ("benchmarks", "encoder_benchmarks")}
+FOLDERS = ("figures", "results")
 STUB = '''"""Stands for papermill: runs the cells in this process."""
 import json, os, pathlib
 
@@ -71,7 +72,7 @@ def write_toy(root: Path, name: str, code: str = "", prose: str = "# Toy") -> No
     parameters = "\n".join(f"{field}: {types[field]} = {value!r}  # toy" for field, value in values.items())
     build = "from llmexp_utils.notebook_params import NOTEBOOKS\n"
     build += f"p = NOTEBOOKS['{name}'].from_notebook(globals())"
-    writes = "".join(f"open(p.{field}, 'w').write('x')\n" for field in model.names("writes"))
+    writes = "import pathlib\n" + "".join(_writing(field, name) for field in model.names("writes"))
     cells = [
         ("markdown", prose, []),
         ("code", parameters, ["parameters"]),
@@ -81,9 +82,20 @@ def write_toy(root: Path, name: str, code: str = "", prose: str = "# Toy") -> No
     (root / "notebooks" / f"{name}.ipynb").write_text(json.dumps(make_notebook(cells)))
 
 
+def _writing(field: str, name: str) -> str:
+    """Lines that write a declared file, or a table into a declared folder."""
+    if field not in FOLDERS:
+        return f"open(p.{field}, 'w').write('x')\n"
+    return (
+        f"folder = pathlib.Path(p.{field})\nfolder.mkdir(exist_ok=True)\n(folder / 'tab_{name}.csv').write_text('x')\n"
+    )
+
+
 def toy_value(root: Path, model: type[Params], field: str) -> Any:
     """Some valid value of a field; what another notebook writes under the same name is read from there."""
     info = model.model_fields[field]
+    if field in FOLDERS:
+        return f"runs/notebook/{field}"
     if "writes" in info.metadata or any(field in other.names("writes") for other in NOTEBOOKS.values()):
         return f"runs/notebook/{field}.txt"
     if "reads" in info.metadata:
