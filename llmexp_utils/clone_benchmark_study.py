@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from llmexp_utils import frames
 from llmexp_utils.benchmarks import N_GROUPS, rows_of_split
 from llmexp_utils.clone_benchmarks import PROGRAMS, CloneBenchmark
 from llmexp_utils.clone_types import neutral_names
@@ -69,6 +70,7 @@ class BenchmarkPairs(PairPool):
 def pool_of(
     benchmark: CloneBenchmark,
     programs: pd.DataFrame,
+    arm: CloneArm,
     entry_points: Mapping[str, str],
     shown: Sequence[str],
     embed: Embed,
@@ -81,6 +83,8 @@ def pool_of(
         Real pairs. Its clones are what Score compares with.
     programs : DataFrame
         Programs of 04_validate_and_select.
+    arm : CloneArm
+        Who wrote the clones that Score chooses from.
     entry_points : mapping
         Name of the function of each of HumanEval's problems: added programs lose it.
     shown : sequence of str
@@ -105,8 +109,11 @@ def pool_of(
         side: [without_name(code, entry_points[task]) for code, task in zip(added[side], added.task_id, strict=True)]
         for side in ("code", "correct")
     }
+    both = pd.concat([real, added.assign(**named)], ignore_index=True)
+    scored = both.is_clone & ((both.source == "gold") | (both.generator == arm.generator) & (both.form == arm.form))
     # Score compares like with like: the statistics of 04 are those of functions that have their names.
-    both = statistics(pd.concat([real, added.assign(**named)], ignore_index=True), embed)
+    others = both[~scored].drop(columns=list(frames.STATISTICS))
+    both = pd.concat([statistics(both[scored], embed), others]).sort_index()
     groups = dict.fromkeys(added.task_id, ALWAYS_TRAINED) | dict(benchmark.groups)
     found = benchmark.pairs, both, groups, shown, benchmark.names
     return BenchmarkPairs(*found, name=benchmark.name, ranked=benchmark.programs)

@@ -59,7 +59,7 @@ def program_pairs(
     correct = {task_id: found for task_id, found in correct.items() if len(found) > 1}
     if len(correct) < 2:
         raise StudyError(
-            f"{len(correct)} tasks in a part of the split have two correct programs, pairs of different tasks need two "
+            f"{len(correct)} tasks have two correct programs in a part of the split, pairs of different tasks need two "
             "such tasks: raise n_tasks or max_lines"
         )
     rows = []
