@@ -46,7 +46,7 @@ def embedded(folder: Path) -> FaultBenchmark:
 def of_humaneval(functions: Sequence[Function], faults: pd.DataFrame) -> FaultBenchmark:
     """HumanEval's functions with a frame of faults."""
     unit = {function.task_id: function.task_id for function in functions}
-    return FaultBenchmark(EMBEDDED, "python", list(functions), faults, unit, {"published": len(faults)})
+    return FaultBenchmark(EMBEDDED, "python", list(functions), faults, unit, {"written for this project": len(faults)})
 
 
 EMBEDDED = "humaneval"

@@ -36,7 +36,7 @@ def embedded(folder: Path, sizes: Sizes, embed: Embed) -> CloneBenchmark:
     programs = pd.DataFrame(
         [(name, task, neutral_names(code, entry_points[task])) for name, task, code in both], columns=PROGRAMS
     )
-    facts = {"published": len(real)}
+    facts = {"written for this project": len(real)}
     return CloneBenchmark(EMBEDDED, "python", real, programs, groups, names="neutral", facts=facts)
 
 

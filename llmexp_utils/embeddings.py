@@ -165,7 +165,9 @@ def _encode(codes: list[str], folder: Path | str, pooling: Pooling) -> np.ndarra
 def _load(folder: Path | str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # of reading the weights, a second
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
         model = AutoModel.from_pretrained(str(folder), dtype=torch.float32)

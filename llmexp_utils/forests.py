@@ -115,7 +115,7 @@ def arms(
     _same_rows(right, left, places)
     left.set_xlabel(f"{metric}\n(dashed: {looks['floor'].label})")
     percent(left.xaxis)
-    _zero(right, f"minus {looks['C2'].label}")
+    _zero(right, f"minus {looks['C2'].label}", narrow=True)
     return axes
 
 
@@ -228,7 +228,8 @@ def _in_order(names: pd.Series) -> pd.Series:
 
 def _mark(ax: Axes, place: float, row: object, colour: str, marker: str, *, filled: bool) -> None:
     ax.plot([row.low, row.high], [place, place], color=colour, linewidth=1.4)
-    ax.plot(row.estimate, place, marker=marker, color=colour, markerfacecolor=colour if filled else "white")
+    size = 8 if marker in "X*" else 5  # a cross or a star as small as the others looks filled when it is not
+    ax.plot(row.estimate, place, marker=marker, color=colour, markerfacecolor=colour if filled else "white", ms=size)
 
 
 def _numbers(ax: Axes, place: float, row: object) -> None:
@@ -264,8 +265,9 @@ def _grouped(ax: Axes, heads: Sequence[str], labels: Sequence[str]) -> list[int]
     return places
 
 
-def _zero(ax: Axes, label: str) -> Axes:
-    """A line at no difference, and the name of the axis."""
+def _zero(ax: Axes, label: str, *, narrow: bool = False) -> Axes:
+    """A line at no difference, and the name of the axis; under a narrow panel the unit has a line of its own."""
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_xlabel(f"{label} (percentage points)\nfilled: p < {SIGNIFICANT:g} after Holm")
+    between = "\n" if narrow else " "
+    ax.set_xlabel(f"{label}{between}(percentage points)\nfilled: p < {SIGNIFICANT:g} after Holm")
     return percent(ax.xaxis, sign="")

@@ -15,6 +15,7 @@ F1 = Measure("f1", "f1_top", "f1_bottom", "pair_id", "pairs")
 PRECISION = Measure("precision", "hit", "found", "pair_id", "pairs")
 RECALL = Measure("recall", "hit", "label", "pair_id", "pairs")
 ACCURACY = Measure("accuracy", "correct", "", "pair_id", "pairs")
+SPECIFICITY = Measure("specificity", "refused", "other", "pair_id", "pairs")
 
 
 def best_threshold(scores: Sequence[float], labels: Sequence[int]) -> float:
@@ -68,8 +69,9 @@ def per_pair(predictions: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The same rows; ``task_id`` is the problem that the pair was made for, which the bootstrap draws. Added are
-        ``found`` (1: taken for clones), ``correct``, ``hit`` (a clone that is found), and ``f1_top`` (2 TP) and
-        ``f1_bottom`` (2 TP + FP + FN), whose sums give F1.
+        ``found`` (1: taken for clones), ``correct``, ``hit`` (a clone that is found), ``other`` (no clone), ``refused``
+        (one that is not taken for a clone), and ``f1_top`` (2 TP) and ``f1_bottom`` (2 TP + FP + FN), whose sums give
+        F1.
 
     Examples
     --------
@@ -84,6 +86,8 @@ def per_pair(predictions: pd.DataFrame) -> pd.DataFrame:
         found=found,
         correct=(found == label).astype(int),
         hit=found * label,
+        other=1 - label,
+        refused=(1 - found) * (1 - label),
         f1_top=2 * found * label,
         f1_bottom=found + label,
     )
@@ -140,10 +144,54 @@ def summarise(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> 
     return pd.DataFrame(rows)
 
 
+def discrimination(predictions: pd.DataFrame, by: Sequence[str] = ("condition",)) -> pd.DataFrame:
+    """How well clones are told from the other pairs, in measures that do not depend on the share of clones.
+
+    F1 does: where most pairs are clones, calling all of them clones is hard to beat.
+
+    Parameters
+    ----------
+    predictions, by
+        See :func:`summarise`.
+
+    Returns
+    -------
+    DataFrame
+        ``by``, ``n_pairs``, ``specificity`` (share of the other pairs that are refused), ``recall`` (of the clones
+        that are found), and ``auc``, the area under the ROC curve (0.5: chance), taken within each run and averaged
+        over those that have both kinds.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame({"label": [1, 1, 0, 0], "score": [3, 1, 2, 0], "threshold": 1, "run_id": "a"})
+    >>> discrimination(pairs.assign(condition="C0")).to_dict("records")
+    [{'condition': 'C0', 'n_pairs': 4, 'specificity': 0.5, 'recall': 1.0, 'auc': 0.75}]
+    """
+    rows = []
+    for key, cell in predictions.groupby(list(by), sort=False, dropna=False):
+        found, clone = cell.score >= cell.threshold, cell.label == 1
+        rows.append(
+            dict(zip(by, key, strict=True))
+            | {
+                "n_pairs": len(cell),
+                "specificity": float((~found[~clone]).mean()),
+                "recall": float(found[clone].mean()),
+                "auc": pd.Series([_area_under_roc(run) for _, run in cell.groupby("run_id")]).mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def _counts(found: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
     """True positives, false positives, false negatives."""
     right = truth == 1
     return int((found & right).sum()), int((found & ~right).sum()), int((~found & right).sum())
+
+
+def _area_under_roc(run: pd.DataFrame) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(run.label, run.score)) if run.label.nunique() == 2 else float("nan")
 
 
 def _average_precision(run: pd.DataFrame) -> float:

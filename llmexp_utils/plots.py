@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from llmexp_utils.captions import one_line, show
 from llmexp_utils.paths import atomic_write
 from llmexp_utils.tables import csv_text
 
@@ -126,6 +127,7 @@ def save_figure(
 ) -> list[Path]:
     """Write ``name.pdf``, ``name.png`` and ``name.csv`` (the plotted numbers); the figure stays open.
 
+    In a notebook the caption is shown above the figure.
     The files are written atomically and hold no date, so that the same numbers give the same bytes. Caption
     and source are kept in the PNG, from where :func:`llmexp_utils.tables.write_index` reads them.
 
@@ -146,7 +148,7 @@ def save_figure(
     """
     import matplotlib
 
-    words = " ".join(caption.split())
+    words = one_line(caption)
     png = {"Title": name, "Description": words, "Source": source, "Software": None}
     pdf = {"Title": name, "Subject": words, "Creator": None, "Producer": None, "CreationDate": None}
     contents = {"csv": csv_text(data).encode()}
@@ -155,4 +157,5 @@ def save_figure(
             stream = BytesIO()
             fig.savefig(stream, format=suffix, dpi=160, bbox_inches="tight", metadata=metadata)
             contents[suffix] = stream.getvalue()
+    show(name, caption)
     return [atomic_write(Path(folder) / f"{name}.{suffix}", contents[suffix]) for suffix in ("pdf", "png", "csv")]

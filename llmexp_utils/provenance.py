@@ -28,7 +28,7 @@ def footer(start: float, **facts: object) -> None:
     >>> footer(time.perf_counter(), profile="smoke", seeds=[0, 1])  # doctest: +SKIP
     seconds   0.0
     profile   smoke
-    seeds     0, 1
+    seeds     2 (0, 1)
     code      commit 1a2b3c4
     machine   Linux x86_64, 2 of 2 cores, Some CPU
     versions  python 3.12.4, numpy 2.4.6, torch 2.13.0
@@ -109,5 +109,5 @@ def _text(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, list | tuple | set | range):
-        return ", ".join(map(str, value))
+        return f"{len(value)} ({', '.join(map(str, value))})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

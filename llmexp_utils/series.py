@@ -72,12 +72,18 @@ def part(faults: pd.DataFrame, series: str, student: str = "") -> pd.DataFrame:
 
 
 def counts(per_item: pd.DataFrame, metric: str | Measure = "top1") -> str:
-    """How many items of a measure, problems, seeds and folds stand behind a figure: a part of its caption."""
+    """How many items of a measure, problems, seeds and folds stand behind a figure: a part of its caption.
+
+    Students with fewer seeds than the others are named, with the number of theirs.
+    """
     measure = as_measure(metric)
     n_items, n_problems, n_seeds, n_folds = (
         per_item[name].nunique() for name in (measure.item, "task_id", "seed", "fold")
     )
-    return f"{n_items} {measure.items} of {n_problems} problems, seeds: {n_seeds}, folds: {n_folds}"
+    seeds = per_item.groupby("student", sort=False)["seed"].nunique()
+    fewer = [f"{', '.join(rows.index)}: {n}" for n, rows in seeds[seeds < n_seeds].groupby(seeds)]
+    said = f"{n_seeds} ({'; '.join(fewer)})" if fewer else f"{n_seeds}"
+    return f"{n_items} {measure.items} of {n_problems} problems, seeds: {said}, folds: {n_folds}"
 
 
 def names(*conditions: str, looks: Mapping[str, Look] = CONDITIONS) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from llmexp_utils.captions import one_line, show
 from llmexp_utils.errors import StudyError
 from llmexp_utils.paths import INDEX, atomic_write
 
@@ -25,7 +26,7 @@ def save_table(
     formats: Sequence[str] = FORMATS,
     digits: int = 3,
 ) -> list[Path]:
-    """Write a table atomically, byte for byte the same for the same content.
+    """Write a table atomically, byte for byte the same for the same content; in a notebook, show its caption.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ def save_table(
     texts = {
         "csv": csv_text(frame),
         "tex": cells.to_latex(index=False, escape=True, caption=_latex(caption), label=f"tab:{name}"),
-        "md": f"{_one_line(caption)}\n\n{_markdown(cells)}\n\n<!-- {source} -->\n",
+        "md": f"{one_line(caption)}\n\n{_markdown(cells)}\n\n<!-- {source} -->\n",
     }
+    show(name, caption)
     return [atomic_write(Path(folder) / f"{name}.{suffix}", texts[suffix]) for suffix in formats]
 
 
@@ -111,7 +113,7 @@ def _cells(frame: pd.DataFrame, digits: int) -> pd.DataFrame:
             return ""
         if isinstance(value, float):
             return f"{value:.{digits}f}"
-        return _one_line(str(value))
+        return one_line(str(value))
 
     columns = {str(name): [text(value) for value in frame[name].tolist()] for name in frame}
     return pd.DataFrame(columns, index=range(len(frame)), dtype="object")
@@ -123,8 +125,4 @@ def _markdown(cells: pd.DataFrame) -> str:
 
 
 def _latex(text: str) -> str:
-    return _one_line(text).translate({ord(sign): f"\\{sign}" for sign in "%&_#$"})
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return one_line(text).translate({ord(sign): f"\\{sign}" for sign in "%&_#$"})

@@ -23,6 +23,7 @@ from llmexp_utils.paths import atomic_write
 
 VERSION = 1  # raise it when the same job would be trained differently
 DIGITS = 6  # of a stored score
+MOST_READ = 200  # earlier runs that an estimate looks at
 
 
 class Student(Protocol):
@@ -138,12 +139,16 @@ def estimate(student: Student, jobs: Sequence[Job], cache: Path, workers: int = 
     """What a grid will take, in words: its runs, those that are known, and minutes as known runs took."""
     folder = Path(cache) / "fits" / student.name
     keys = {job.key(student) for job in jobs}
-    known = [path for key in keys if (path := folder / f"{key}.json").exists()]
+    known = [json.loads(path.read_text()) for key in keys if (path := folder / f"{key}.json").exists()]
     text = f"{student.name}: {len(keys)} runs, {len(known)} known"
-    others = sorted(folder.glob("*.json"))[:50]
-    if len(known) == len(keys) or not others:
+    if len(known) == len(keys):
         return text
-    seconds = float(np.median([json.loads(path.read_text())["seconds"] for path in others]))
+    # Runs of other settings (steps, another head) say nothing of how long these will take.
+    others = [] if known else [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))[:MOST_READ]]
+    alike = known or [fit for fit in others if fit.get("identity") == _identity(student, jobs[0])]
+    if not alike:
+        return f"{text}, no estimate yet (none of its kind has run here)"
+    seconds = float(np.median([fit["seconds"] for fit in alike]))
     return f"{text}, about {(len(keys) - len(known)) * seconds / workers / 60:.0f} minutes at {seconds:.1f} s a run"
 
 
@@ -171,8 +176,14 @@ def _fit(student: Student, job: Job, path: Path) -> None:
             start = time.perf_counter()
             dev, test = job.scores(student)
             scores = {"dev": [_rounded(one) for one in dev], "test": [_rounded(one) for one in test]}
-            atomic_write(path, json.dumps(scores | {"seconds": round(time.perf_counter() - start, 2)}))
+            facts = {"seconds": round(time.perf_counter() - start, 2), "identity": _identity(student, job)}
+            atomic_write(path, json.dumps(scores | facts))
         lock.unlink(missing_ok=True)  # whoever still waits, or comes later, finds the result
+
+
+def _identity(student: Student, job: Job) -> dict[str, Any]:
+    """What decides a run apart from data and seed, as it is read back from a file."""
+    return json.loads(json.dumps(job.identity(student)))
 
 
 def _rounded(scores: np.ndarray) -> list[float]:

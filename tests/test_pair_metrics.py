@@ -10,7 +10,9 @@ from llmexp_utils.pair_metrics import (
     F1,
     PRECISION,
     RECALL,
+    SPECIFICITY,
     best_threshold,
+    discrimination,
     f1_score,
     parts,
     per_pair,
@@ -95,6 +97,23 @@ def test_the_parts_have_the_f1_of_the_table():
     assert rows.estimate.to_dict() == pytest.approx(
         summarise(parts(runs()), ["condition", "part"]).set_index("part").f1.to_dict()
     )
+
+
+def test_discrimination_does_not_depend_on_the_share_of_clones():
+    once = per_pair(runs())
+    twice = pd.concat([once, once[once.label == 1].assign(pair_id=lambda rows: rows.pair_id + "again")])
+    few, many = (discrimination(rows).drop(columns="n_pairs").iloc[0].to_dict() for rows in (once, twice))
+    assert few == pytest.approx(many) and 0 < few["auc"] < 1
+    for measure in (SPECIFICITY, RECALL):
+        row = bands(once, by=["condition"], metric=measure, rng=np.random.default_rng(0), draws=50).iloc[0]
+        assert row.estimate == pytest.approx(few[measure.name]) and row.low < row.estimate < row.high
+
+
+def test_a_run_of_clones_alone_has_no_area():
+    found = predictions()
+    clones = found[found.label == 1].assign(run_id="b")
+    assert discrimination(pd.concat([found, clones])).auc[0] == discrimination(found).auc[0] == 0.75
+    assert discrimination(clones).auc.isna().all() and discrimination(clones).specificity.isna().all()
 
 
 def test_nothing_found_is_zero_and_no_error():

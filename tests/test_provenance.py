@@ -19,7 +19,7 @@ def test_footer_prints_one_fact_a_line(capsys):
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
     assert list(lines) == ["seconds", "profile", "seeds", "tokens", "rate", "code", "machine", "versions"]
     assert 2 <= float(lines["seconds"]) < 10
-    assert (lines["profile"], lines["seeds"], lines["tokens"]) == ("smoke", "0, 1", "12,345")
+    assert (lines["profile"], lines["seeds"], lines["tokens"]) == ("smoke", "2 (0, 1)", "12,345")
     assert f"{provenance.cores()} of " in lines["machine"] and f"numpy {version('numpy')}" in lines["versions"]
 
 

@@ -80,6 +80,9 @@ def test_the_floor_is_that_of_the_faults():
 
 def test_captions_count():
     assert series.counts(frame(run("C0", 8), run("C2", 8))) == "1 faults of 1 problems, seeds: 1, folds: 1"
+    ours = [run("C0", 8) | {"seed": seed} for seed in range(3)]
+    others = [run("C0", 8, student=name) for name in ("B", "none")]
+    assert series.counts(frame(*ours, *others)) == "1 faults of 1 problems, seeds: 3 (B, none: 1), folds: 1"
     assert series.names("C0", "C5") == "C0: real only; C5: LLM only"
     assert series.names("C2", looks=PAIR_CONDITIONS) == "C2: real + rewriting"
 

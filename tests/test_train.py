@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from llmexp_utils.frames import PREDICTIONS, check_frame
-from llmexp_utils.train import Job, run_grid
+from llmexp_utils.train import Job, estimate, run_grid
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,16 @@ def test_predictions_have_a_row_a_fault_and_the_runs_facts(tmp_path, workers):
     assert len(found) == 6 and found.run_id.nunique() == 2 and set(found.condition) == {"C0"}
     assert found.scores[0] == [0.0, 1.0, 2.0] and found.n_lines.eq(3).all()
     assert 0 < found.threshold[0] < 1
+
+
+def test_an_estimate_is_of_runs_with_the_same_settings(tmp_path):
+    student = Counting(str(tmp_path / "log"))
+    assert estimate(student, jobs([0, 1]), tmp_path).endswith("no estimate yet (none of its kind has run here)")
+    run_grid(student, jobs([0]), tmp_path, 1, progress=False)
+    for seeds, known in (([0, 1], 1), ([5, 6], 0)):
+        assert f"2 runs, {known} known, about 0 minutes at " in estimate(student, jobs(seeds), tmp_path)
+    assert "no estimate yet" in estimate(Counting(student.log, bias=1.0), jobs([0]), tmp_path), "another setting"
+    assert estimate(student, jobs([0]), tmp_path).endswith("1 runs, 1 known")
 
 
 def test_a_second_call_trains_nothing(tmp_path):
