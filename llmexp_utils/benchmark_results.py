@@ -167,6 +167,29 @@ def arm_levels(faults: pd.DataFrame, main: str, draws: int, seed: int) -> pd.Dat
     return table[[*columns, "n_faults", "n_problems", "n_seeds"]]
 
 
+def with_percent(table: pd.DataFrame, levels: pd.DataFrame, metric: str = "top1") -> pd.DataFrame:
+    """Differences, and those to real only also in percent of the level of real only: the form of the paper's headline.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See :func:`differences`.
+    levels : DataFrame
+        ``benchmark``, ``student``, ``n_real``, ``condition``, and the measure by its name.
+    metric : str
+        Name of the measure.
+
+    Returns
+    -------
+    DataFrame
+        The table with ``percent``, missing where something else than real only is subtracted.
+    """
+    cell = ["benchmark", "student", "n_real"]
+    before = levels[levels["condition"] == "C0"].set_index(cell)[metric]
+    percent = 100 * table["estimate"] / before.reindex(pd.MultiIndex.from_frame(table[cell])).to_numpy()
+    return table.assign(percent=percent.where(table["minus"] == "C0"))
+
+
 def differences(items: pd.DataFrame, draws: int, seed: int, metric: str | Measure = "top1") -> pd.DataFrame:
     """Each condition minus real only (C0), and minus as many by rule (C2); Holm within a student, over all benchmarks.
 

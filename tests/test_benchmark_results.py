@@ -1,5 +1,6 @@
 """Results over several benchmarks have known answers: levels, differences, authors, and what the bootstrap draws."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,6 +34,16 @@ def test_results_by_benchmark_have_known_answers() -> None:
     assert found.estimate["one", "C3", "C0"] == found.estimate["one", "C3", "C2"] == 1.0
     assert found.p_holm["one", "C3", "C0"] < 0.1 and found.p_holm["two", "C3", "C0"] == 1.0
     assert set(found.reset_index().minus) == {"C0", "C2"} and (found.n_faults == 8).all()
+
+
+def test_percent_is_of_the_level_of_real_only_in_the_same_cell() -> None:
+    cell = {"benchmark": ["one", "one", "two"], "student": "s", "n_real": [4, 8, 8]}
+    levels = pd.DataFrame(cell | {"condition": "C0", "top1": [0.2, 0.5, 0.4]})
+    levels = pd.concat([levels, levels.assign(condition="C3", top1=0.9)])
+    table = pd.DataFrame({**cell, "condition": "C3", "minus": ["C0", "C0", "C2"], "estimate": [0.1, -0.1, 0.1]})
+    assert benchmark_results.with_percent(table, levels).percent.tolist() == pytest.approx(
+        [50, -20, np.nan], nan_ok=True
+    )
 
 
 def test_authors_are_compared_with_the_controls_and_with_the_main_arm() -> None:
