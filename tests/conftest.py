@@ -14,7 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# A kernel's messages wait until its cell is done, and the oldest are dropped beyond a thousand: bars would fill that.
+# A kernel's messages wait until its cell is done, and what comes beyond a thousand or so is lost: bars would fill that.
 os.environ.setdefault("TQDM_MININTERVAL", "1")
 
 
