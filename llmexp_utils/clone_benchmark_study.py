@@ -23,7 +23,7 @@ from llmexp_utils.cloning import CloneArm
 from llmexp_utils.conditions import Cell
 from llmexp_utils.errors import StudyError
 from llmexp_utils.grid import Repeats, grid_cells, jobs_of
-from llmexp_utils.pair_conditions import PairPool
+from llmexp_utils.pair_conditions import PairPool, by_arm
 from llmexp_utils.pair_jobs import rank_jobs
 from llmexp_utils.select import Embed, statistics
 from llmexp_utils.train import Job
@@ -110,7 +110,7 @@ def pool_of(
         for side in ("code", "correct")
     }
     both = pd.concat([real, added.assign(**named)], ignore_index=True)
-    scored = both.is_clone & ((both.source == "gold") | (both.generator == arm.generator) & (both.form == arm.form))
+    scored = both.is_clone & ((both.source == "gold") | by_arm(both, arm))
     # Score compares like with like: the statistics of 04 are those of functions that have their names.
     others = both[~scored].drop(columns=list(frames.STATISTICS))
     both = pd.concat([statistics(both[scored], embed), others]).sort_index()

@@ -27,6 +27,11 @@ from llmexp_utils.select import choose
 CONDITIONS = ("C0", "C2", "C3", "C4", "C4far", "C5")
 
 
+def by_arm(programs: pd.DataFrame, arm: CloneArm) -> pd.Series:
+    """Whether an arm wrote each program."""
+    return (programs["generator"] == arm.generator) & (programs["form"] == arm.form)
+
+
 @dataclass(frozen=True)
 class PairPool:
     """Real pairs, and the validated programs that pairs are made of.
@@ -76,7 +81,7 @@ class PairPool:
         """Training programs of one source, and of one arm if it is given; there may be none."""
         rows = rows_of_split(self.programs[self.programs.source == source], self.groups, fold, "train")
         if arm is not None:
-            rows = rows[(rows.generator == arm.generator) & (rows.form == arm.form)].reset_index(drop=True)
+            rows = rows[by_arm(rows, arm)].reset_index(drop=True)
         return rows
 
     def required(self, source: str, fold: int, arm: CloneArm | None = None) -> pd.DataFrame:
